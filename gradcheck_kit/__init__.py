@@ -1,0 +1,66 @@
+"""gradcheck_kit: the gradient checker that needs no tolerance.
+
+import gradcheck_kit as gk
+gk.check(layer, x)          # raises GradientCheckError unless every gradient is shown to be right
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gradcheck_kit.adapters.build import function, layer, module
+    from gradcheck_kit.engine import check, examine
+    from gradcheck_kit.parity.subjects import parity
+    from gradcheck_kit.parity.training import train_parity
+    from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
+    from gradcheck_kit.subject import Subject, UsageError
+    from gradcheck_kit.verdict import Verdict
+
+_HOME = {
+    "check": "engine",
+    "examine": "engine",
+    "layer": "adapters.build",
+    "function": "adapters.build",
+    "module": "adapters.build",
+    "parity": "parity.subjects",
+    "train_parity": "parity.training",
+    "Report": "report",
+    "Finding": "report",
+    "Cost": "report",
+    "GradientCheckError": "report",
+    "Subject": "subject",
+    "UsageError": "subject",
+    "Verdict": "verdict",
+}
+
+__all__ = [
+    "Cost",
+    "Finding",
+    "GradientCheckError",
+    "Report",
+    "Subject",
+    "UsageError",
+    "Verdict",
+    "check",
+    "examine",
+    "function",
+    "layer",
+    "module",
+    "parity",
+    "train_parity",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on first use (PEP 562), so that the import costs next to nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,55 @@
+"""A function and its hand-written VJP."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradcheck_kit.adapters.libraries import library_of
+from gradcheck_kit.adapters.randomness import FrozenRandomness
+from gradcheck_kit.adapters.signature import Structure, matched_gradients, named_arguments, named_outputs
+from gradcheck_kit.space import Array, Arrays
+from gradcheck_kit.subject import Subject, UsageError
+
+
+def subject_of(
+    forward: Callable[..., Any],
+    inputs: Sequence[Any],
+    *,
+    vjp: Callable[..., Any],
+    names: Sequence[str] | None = None,
+    name: str | None = None,
+) -> Subject:
+    """The subject of `forward(*inputs)` with `vjp(cotangent, *inputs)` → gradient or tuple of gradients.
+
+    Args:
+        forward: inputs → one array, a tuple of arrays, or a dict of arrays.
+        inputs: NumPy arrays or torch tensors; integer and boolean ones are held fixed.
+        vjp: is given the cotangent in the structure of the outputs, then the inputs.
+        names: names for the inputs, by default those of the forward's signature.
+        name: what messages call the subject.
+
+    Raises:
+        UsageError: `forward` or `vjp` is not callable, or an input is of no usable kind.
+    """
+    for argument, value in (("target", forward), ("vjp", vjp)):
+        if not callable(value):
+            raise UsageError(f"{argument} is a {type(value).__name__}; pass a function")
+    title = name or str(getattr(forward, "__name__", type(forward).__name__))
+    library = library_of(inputs)
+    arguments = named_arguments(title, forward, inputs, names, library)
+    differentiable = tuple(arguments.differentiable(library))
+    randomness = FrozenRandomness()
+    structure = Structure(None, None)
+
+    def run(point: Arrays) -> dict[str, Array]:
+        nonlocal structure
+        with randomness.replayed():
+            returned = forward(*arguments.placed(point))
+        structure = Structure.of(returned)
+        return named_outputs(library, returned)
+
+    def pullback(point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
+        with randomness.replayed():
+            returned = vjp(structure.packed(cotangents), *arguments.placed(point))
+        return matched_gradients(title, library, returned, arguments.names, differentiable)
+
+    return Subject(title, library, arguments.arrays, differentiable, run, pullback)

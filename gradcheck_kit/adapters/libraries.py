@@ -1,0 +1,17 @@
+"""Which array library a call is made in."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from gradcheck_kit.space import Library, NumPy
+
+
+def library_of(values: Iterable[Any]) -> Library:
+    """torch if any value is a tensor, else NumPy. torch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    if torch is not None and any(isinstance(value, torch.Tensor) for value in values):
+        from gradcheck_kit.adapters.torch_library import Torch
+
+        return Torch()
+    return NumPy()

@@ -1,0 +1,169 @@
+"""The textbook layer: `forward(*inputs)`, `backward(cotangent)`, parameters with their gradients beside them."""
+
+import copy
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck_kit.adapters.libraries import library_of
+from gradcheck_kit.adapters.randomness import FrozenRandomness
+from gradcheck_kit.adapters.signature import (
+    Arguments,
+    Structure,
+    is_array,
+    matched_gradients,
+    named_arguments,
+    named_outputs,
+)
+from gradcheck_kit.space import FORMATS, Array, Arrays, Library
+from gradcheck_kit.subject import Subject, UsageError
+
+
+def subject_of(
+    layer: Any, inputs: Sequence[Any], *, names: Sequence[str] | None = None, name: str | None = None
+) -> Subject:
+    """The subject of a layer at its inputs and its present parameters.
+
+    The layer itself is never called or changed: everything runs on a deep copy. Parameters are found as
+    `params`/`grads` (dicts, or lists in the same order), or as attribute pairs `W` and `dW`; they join the inputs
+    under their own names (`param.W` where an input has that name).
+
+    Args:
+        layer: an object with `forward(*inputs)` and `backward(cotangent)`.
+        inputs: NumPy arrays (or Python floats); integer and boolean ones are held fixed.
+        names: names for the inputs, by default those of the forward's signature.
+        name: what messages call the subject, by default the layer's class.
+
+    Raises:
+        UsageError: the layer cannot be copied, its parameters cannot be set, or an input is of no usable kind.
+    """
+    title = name or type(layer).__name__
+    library = library_of(inputs)
+    arguments = named_arguments(title, layer.forward, inputs, names, library)
+    twin = _Twin(title, library, _private_copy(layer, title), arguments, FrozenRandomness())
+    twin.find_parameters()
+    point = {**arguments.arrays, **twin.parameters()}
+    differentiable = tuple(name for name, array in point.items() if library.dtype(array) in FORMATS)
+    return Subject(title, library, point, differentiable, twin.forward, twin.pullback)
+
+
+def _private_copy(layer: Any, title: str) -> Any:
+    try:
+        return copy.deepcopy(layer)
+    except Exception as error:
+        raise UsageError(
+            f"{title} cannot be deep-copied ({type(error).__name__}: {error}), and the original is not to be touched; "
+            "pass forward and backward as functions: gk.check(forward, *inputs, vjp=backward)"
+        ) from error
+
+
+@dataclass
+class _Twin:
+    """The private copy of a layer, and where its parameters live: name → (the place of the array, of its gradient)."""
+
+    title: str
+    library: Library
+    layer: Any
+    arguments: Arguments
+    randomness: FrozenRandomness
+
+    def __post_init__(self) -> None:
+        self.places: dict[str, tuple[_Place, _Place]] = {}
+
+    def find_parameters(self) -> None:
+        """Declared ones first; else the attribute pairs, which show only after a backward has run."""
+        params, grads = getattr(self.layer, "params", None), getattr(self.layer, "grads", None)
+        if isinstance(params, Mapping) and isinstance(grads, Mapping):
+            pairs = [(str(key), key) for key in params]
+        elif isinstance(params, list | tuple) and isinstance(grads, list | tuple):
+            pairs = [(f"params[{i}]", i) for i in range(len(params))]
+        else:
+            pairs = []
+            for name in self._attribute_pairs():
+                self._add(name, _Place(None, name), _Place(None, f"d{name}"))
+        for name, key in pairs:
+            self._add(name, _Place("params", key), _Place("grads", key))
+
+    def _add(self, name: str, array: "_Place", gradient: "_Place") -> None:
+        value = array.read(self.layer)
+        if is_array(self.library, value) and self.library.dtype(value) in FORMATS:
+            self.places[f"param.{name}" if name in self.arguments.names else name] = (array, gradient)
+
+    def _attribute_pairs(self) -> list[str]:
+        """Float arrays `W` with a `dW` beside them that the forward does not replace (else they are its caches)."""
+        held = getattr(self.layer, "__dict__", {})
+        before = {name: value for name, value in held.items() if is_array(self.library, value)}
+        outputs = self.forward(self.arguments.arrays)
+        kept = [name for name, value in before.items() if held.get(name) is value]
+        if any(not name.startswith("d") for name in kept):
+            ones = {name: self.library.copy(output) for name, output in outputs.items()}
+            self.layer.backward(self._structure.packed(ones))
+        return [name for name in kept if f"d{name}" in held]
+
+    def parameters(self) -> dict[str, Array]:
+        return {name: self.library.copy(place.read(self.layer)) for name, (place, _) in self.places.items()}
+
+    def forward(self, point: Arrays) -> dict[str, Array]:
+        for name, (place, _) in self.places.items():
+            if name in point:
+                place.write(self.layer, point[name], self.library, self.title, name)
+        with self.randomness.replayed():
+            returned = self.layer.forward(*self.arguments.placed(point))
+        self._structure = Structure.of(returned)
+        return named_outputs(self.library, returned)
+
+    def pullback(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
+        self.forward(point)
+        with self.randomness.replayed():
+            returned = self.layer.backward(self._structure.packed(cotangents))
+        inputs = self.arguments.differentiable(self.library)
+        gradients = matched_gradients(self.title, self.library, returned, self.arguments.names, inputs)
+        for name, (_, place) in self.places.items():
+            gradient = place.read(self.layer)
+            gradients[name] = np.asarray(gradient) if self._is_number(gradient) else gradient
+        # The layer may overwrite its own arrays in the next call.
+        return {name: None if g is None else self.library.copy(g) for name, g in gradients.items()}
+
+    def _is_number(self, gradient: Any) -> bool:
+        return self.library.name == "numpy" and gradient is not None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an array lives on a layer: an attribute, or an entry of an attribute that is a dict or a list."""
+
+    container: str | None
+    key: Any
+
+    def read(self, layer: Any) -> Any:
+        if self.container is None:
+            return getattr(layer, self.key, None)
+        held = getattr(layer, self.container)
+        if isinstance(held, Mapping):
+            return held.get(self.key)
+        return held[self.key] if self.key < len(held) else None
+
+    def write(self, layer: Any, value: Array, library: Library, title: str, name: str) -> None:
+        """In place where possible, since other attributes may be views of the same array; else by assignment."""
+        present = self.read(layer)
+        if library.identical(present, value):
+            return
+        try:
+            present[...] = value
+        except (ValueError, TypeError):  # read-only, or a plain number
+            self._assign(layer, value)
+        if not library.identical(self.read(layer), value):
+            raise UsageError(
+                f"{title}: setting the parameter {name} has no effect (it reads back unchanged); "
+                "keep parameters as arrays in `params`, or pass functions with vjp="
+            )
+
+    def _assign(self, layer: Any, value: Array) -> None:
+        if self.container is None:
+            setattr(layer, self.key, value)
+            return
+        held = getattr(layer, self.container)
+        if isinstance(held, MutableMapping | MutableSequence):
+            held[self.key] = value

@@ -1,0 +1,211 @@
+"""How calls and their results are named: inputs by the forward's signature, outputs and gradients by structure."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck_kit.space import FORMATS, Array, Arrays, Library
+from gradcheck_kit.subject import UsageError
+
+IsArray = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The positional arguments of a call: the arrays by name, and everything else as it was passed."""
+
+    names: tuple[str, ...]
+    arrays: dict[str, Array]
+    constants: dict[str, Any]
+
+    def placed(self, point: Arrays) -> list[Any]:
+        """The arguments in order, the arrays taken from `point`."""
+        return [point[name] if name in self.arrays else self.constants[name] for name in self.names]
+
+    def differentiable(self, library: Library) -> list[str]:
+        """The names of the floating-point arrays."""
+        return [name for name, array in self.arrays.items() if library.dtype(array) in FORMATS]
+
+
+def named_arguments(
+    subject: str,
+    forward: Callable[..., Any],
+    inputs: Sequence[Any],
+    names: Sequence[str] | None,
+    library: Library,
+) -> Arguments:
+    """`inputs` by name; arrays are copied, so that nothing that happens later reaches the caller's.
+
+    Raises:
+        UsageError: an input is of no usable kind, or `names` does not fit.
+    """
+    chosen = _names(subject, forward, inputs, names)
+    arrays: dict[str, Array] = {}
+    constants: dict[str, Any] = {}
+    for name, value in zip(chosen, inputs, strict=True):
+        if library.name == "numpy" and not isinstance(value, str | int | None):
+            arrays[name] = _numpy_array(name, value)
+        elif library.name != "numpy" and is_array(library, value):
+            arrays[name] = library.copy(value)
+        elif isinstance(value, str | int | float | None):
+            constants[name] = value
+        else:
+            raise UsageError(
+                f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs"
+            )
+        if name in arrays:
+            _reject_format(name, library.dtype(arrays[name]))
+    return Arguments(tuple(chosen), arrays, constants)
+
+
+def is_array(library: Library, value: Any) -> bool:
+    """Whether `value` is an array of this library (for NumPy, numbers with a dtype too)."""
+    if library.name == "numpy":
+        return isinstance(value, np.ndarray | np.generic | float)
+    return (
+        type(value).__module__.split(".")[0] == library.name
+        and hasattr(value, "dtype")
+        or _is_subclass(library, value)
+    )
+
+
+def _is_subclass(library: Library, value: Any) -> bool:
+    return any(base.__module__.split(".")[0] == library.name for base in type(value).__mro__) and hasattr(
+        value, "dtype"
+    )
+
+
+def _numpy_array(name: str, value: Any) -> Array:
+    try:
+        array = np.array(value, order="C")
+    except ValueError as error:
+        raise UsageError(
+            f"{name} is a ragged {type(value).__name__}; pass a rectangular array ({error})"
+        ) from None
+    if array.dtype.kind not in "fiubc":
+        raise UsageError(
+            f"{name} is a {type(value).__name__} of dtype {array.dtype}; pass an array of numbers"
+        )
+    return array
+
+
+def _reject_format(name: str, dtype: str) -> None:
+    if dtype.startswith("complex"):
+        raise UsageError(
+            f"{name} is {dtype}; complex inputs are not supported: pass real and imaginary parts apart"
+        )
+    if dtype.startswith(("float", "bfloat", "longdouble")) and dtype not in FORMATS:
+        raise UsageError(f"{name} is {dtype}; pass one of {', '.join(FORMATS)}")
+
+
+def _names(
+    subject: str, forward: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str] | None
+) -> list[str]:
+    if names is not None:
+        given = [names] if isinstance(names, str) else list(names)
+        if len(given) != len(inputs) or len(set(given)) != len(given):
+            raise UsageError(
+                f"names={given!r} for {len(inputs)} inputs of {subject}; pass one different name for each"
+            )
+        return given
+    return _from_signature(forward, len(inputs)) or [f"input{i}" for i in range(len(inputs))]
+
+
+def _from_signature(forward: Callable[..., Any], count: int) -> list[str] | None:
+    """The parameter names of `forward`, or None where they cannot be had (builtins) or do not fit."""
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    found: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            found += [f"{parameter.name}[{i}]" for i in range(count - len(found))]
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            found.append(parameter.name)
+    return found[:count] if len(found) >= count else None
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How outputs were returned, so that cotangents can be handed back in the same way."""
+
+    keys: tuple[Any, ...] | None
+    kind: type | None
+
+    @classmethod
+    def of(cls, returned: Any) -> "Structure":
+        if isinstance(returned, Mapping):
+            return cls(tuple(returned), dict)
+        if isinstance(returned, tuple | list):
+            return cls(tuple(range(len(returned))), tuple)
+        return cls(None, None)
+
+    def names(self) -> list[str]:
+        """ "output" for a single one, "output[0]", … for several, their keys for a mapping."""
+        if self.keys is None:
+            return ["output"]
+        return [str(key) if self.kind is dict else f"output[{key}]" for key in self.keys]
+
+    def values(self, returned: Any) -> list[Any]:
+        return [returned] if self.keys is None else [returned[key] for key in self.keys]
+
+    def packed(self, cotangents: Arrays) -> Any:
+        """Cotangents in the structure of the outputs; None for an output that is not floating-point."""
+        packed = [cotangents.get(name) for name in self.names()]
+        if self.keys is None:
+            return packed[0]
+        return dict(zip(self.keys, packed, strict=True)) if self.kind is dict else tuple(packed)
+
+
+def named_outputs(library: Library, returned: Any) -> dict[str, Array]:
+    """The floating-point outputs by name."""
+    structure = Structure.of(returned)
+    named = zip(structure.names(), structure.values(returned), strict=True)
+    return {name: a for name, a in named if is_array(library, a) and library.dtype(a) in FORMATS}
+
+
+def matched_gradients(
+    subject: str, library: Library, returned: Any, inputs: Sequence[str], differentiable: Sequence[str]
+) -> dict[str, Array | None]:
+    """What a backward returned, by input: one for every input, or one for every differentiable input, or a dict.
+
+    Raises:
+        UsageError: the number or kind of what was returned fits neither.
+    """
+    if isinstance(returned, Mapping):
+        unknown = [key for key in returned if key not in inputs]
+        if unknown:
+            raise UsageError(
+                f"{subject}: the backward returned a gradient for {unknown[0]!r}; inputs: {', '.join(inputs)}"
+            )
+        return {name: _gradient(subject, library, name, returned.get(name)) for name in differentiable}
+    values = list(returned) if isinstance(returned, tuple | list) else [returned]
+    if len(values) == len(inputs):
+        order: Sequence[str] = inputs
+    elif len(values) == len(differentiable):
+        order = differentiable
+    elif len(values) < len(differentiable):
+        order = inputs[: len(values)]  # the rest got no gradient, which claims that it is zero
+    else:
+        raise UsageError(
+            f"{subject}: the backward returned {len(values)} gradients for {len(inputs)} inputs "
+            f"({', '.join(inputs)}); return one for each, None where there is none"
+        )
+    by_name = dict(zip(order, values, strict=True))
+    return {name: _gradient(subject, library, name, by_name.get(name)) for name in differentiable}
+
+
+def _gradient(subject: str, library: Library, name: str, value: Any) -> Array | None:
+    if value is None:
+        return None
+    if library.name == "numpy" and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not is_array(library, value):
+        raise UsageError(
+            f"{subject}: the backward returned a {type(value).__name__} as the gradient of {name}; return a {library.name} array"
+        )
+    return np.asarray(value) if library.name == "numpy" else value

@@ -1,0 +1,123 @@
+"""torch: a module, an `autograd.Function`, or any callable on tensors. Autograd supplies the VJP."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcheck_kit.adapters.randomness import FrozenRandomness
+from gradcheck_kit.adapters.signature import Arguments, named_arguments, named_outputs
+from gradcheck_kit.adapters.torch_library import Torch
+from gradcheck_kit.space import FORMATS, Arrays
+from gradcheck_kit.subject import Subject, UsageError
+
+Call = Callable[[Mapping[str, Tensor]], Any]
+
+
+def subject_of(
+    target: Any, inputs: Sequence[Any], *, names: Sequence[str] | None = None, name: str | None = None
+) -> Subject:
+    """The subject of `target(*inputs)`.
+
+    A module's parameters that require gradients join the inputs under their own names; the others are held fixed.
+    The module is called through `torch.func.functional_call`: its parameters, buffers and gradients stay as they
+    are. torch's random state is the same in every evaluation, so dropout is one fixed function.
+
+    Args:
+        target: an `nn.Module`, a subclass of `torch.autograd.Function`, or a callable on tensors.
+        inputs: tensors, on their own device and in their own dtype; integer and boolean ones are held fixed.
+        names: names for the inputs, by default those of the forward's signature.
+        name: what messages call the subject.
+
+    Raises:
+        UsageError: an input is no tensor (or plain number), or there is nothing to differentiate.
+    """
+    title = name or str(getattr(target, "__name__", type(target).__name__))
+    library = Torch()
+    if isinstance(target, torch.nn.Module):
+        arguments = named_arguments(title, target.forward, inputs, names, library)
+        parameters, call = _of_module(target, arguments)
+    else:
+        function = inspect.isclass(target) and issubclass(target, torch.autograd.Function)
+        signature = _without_context(target) if function else target
+        arguments = named_arguments(title, signature, inputs, names, library)
+        apply = target.apply if function else target
+        parameters, call = {}, lambda point: apply(*arguments.placed(point))
+    point = {**arguments.arrays, **parameters}
+    differentiable = tuple(n for n, tensor in point.items() if library.dtype(tensor) in FORMATS)
+    return _subject(title, library, point, differentiable, call)
+
+
+def _subject(
+    title: str, library: Torch, point: Arrays, differentiable: tuple[str, ...], call: Call
+) -> Subject:
+    randomness = FrozenTorchRandomness([tensor.device for tensor in point.values()])
+
+    def forward(at: Arrays) -> dict[str, Tensor]:
+        with randomness.replayed(), torch.enable_grad():
+            return {n: o.detach() for n, o in named_outputs(library, call(at)).items()}
+
+    def pullback(at: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
+        leaves = {n: at[n].detach().requires_grad_(True) for n in differentiable}
+        with randomness.replayed(), torch.enable_grad():
+            outputs = named_outputs(library, call({**at, **leaves}))
+            pulled = [n for n, output in outputs.items() if output.requires_grad]
+            if not pulled:
+                return dict.fromkeys(differentiable)
+            gradients = torch.autograd.grad(
+                [outputs[n] for n in pulled],
+                list(leaves.values()),
+                [cotangents[n] for n in pulled],
+                allow_unused=True,
+            )
+        return dict(zip(differentiable, gradients, strict=True))
+
+    return Subject(title, library, point, differentiable, forward, pullback)
+
+
+def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call]:
+    """The parameters to check, under names no input has, and the call that takes them from a point."""
+    own = {n: p for n, p in module.named_parameters() if p.requires_grad}
+    public = {n: f"param.{n}" if n in arguments.names else n for n in own}
+    buffers = {n: b.detach().clone() for n, b in module.named_buffers()}
+
+    def call(point: Mapping[str, Tensor]) -> Any:
+        # Fresh buffers each time: running statistics begin where the module's are now, and end with the call.
+        state = {n: b.clone() for n, b in buffers.items()}
+        state.update({n: point[public[n]] for n in own})
+        return torch.func.functional_call(module, state, tuple(arguments.placed(point)))
+
+    return {public[n]: p.detach().clone() for n, p in own.items()}, call
+
+
+def _without_context(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """A callable with the signature of `Function.forward` less its `ctx`."""
+    parameters = list(inspect.signature(function.forward).parameters.values())
+    combined = function.setup_context is torch.autograd.Function.setup_context
+
+    def signature(*_: Any) -> None:
+        raise UsageError("only the signature of this is read")
+
+    signature.__signature__ = inspect.Signature(parameters[1:] if combined else parameters)  # type: ignore[attr-defined]
+    return signature
+
+
+class FrozenTorchRandomness(FrozenRandomness):
+    """Replays torch's generators too, on the CPU and on the CUDA devices in use."""
+
+    def __init__(self, devices: Sequence[torch.device]) -> None:
+        super().__init__()
+        self._devices = sorted({d.index or 0 for d in devices if d.type == "cuda"})
+        self._torch_state = torch.get_rng_state()
+        self._cuda_states = [torch.cuda.get_rng_state(i) for i in self._devices]
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        with super().replayed(), torch.random.fork_rng(self._devices):
+            torch.set_rng_state(self._torch_state)
+            for index, state in zip(self._devices, self._cuda_states, strict=True):
+                torch.cuda.set_rng_state(state, index)
+            yield

@@ -1,0 +1,1 @@
+"""One question a file, all of one signature: `ask(examination) -> list[Finding]`."""

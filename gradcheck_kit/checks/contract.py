@@ -1,0 +1,75 @@
+"""Does the backward return what it owes: a finite gradient of the right shape and dtype for every input?"""
+
+from gradcheck_kit.checks.examination import Examination, passed
+from gradcheck_kit.report import Finding
+from gradcheck_kit.space import FORMATS, Array
+from gradcheck_kit.verdict import Verdict
+
+QUESTION = "contract"
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """A finding for every output that is unusable and every gradient that is malformed; one PASS if there is none."""
+    findings = _of_outputs(examination)
+    if not findings:
+        subject = examination.subject
+        gradients = subject.pullback(subject.point, examination.cotangents())
+        for name in subject.differentiable:
+            findings += _of_gradient(examination, name, gradients.get(name))
+    return findings or [
+        passed(QUESTION, "outputs and gradients are finite, of the right number, shapes and dtypes")
+    ]
+
+
+def _of_outputs(examination: Examination) -> list[Finding]:
+    library = examination.library
+    if not examination.outputs:
+        return [_wrong("the forward returned no floating-point output", None, "no-output")]
+    return [
+        Finding(
+            QUESTION,
+            Verdict.INCONCLUSIVE,
+            f"the output {name} is not finite at this point; pass inputs at which the function is defined",
+        )
+        for name, output in examination.outputs.items()
+        if not bool((abs(library.vector(output)) < float("inf")).all())
+    ]
+
+
+def _of_gradient(examination: Examination, name: str, gradient: Array | None) -> list[Finding]:
+    """None is let through: it claims a zero derivative, and the differences will see whether that is so."""
+    if gradient is None:
+        return []
+    library, primal = examination.library, examination.subject.point[name]
+    dtype, expected = library.dtype(gradient), library.dtype(primal)
+    if library.shape(gradient) != library.shape(primal):
+        return [
+            _wrong(_shape_message(name, library.shape(gradient), library.shape(primal)), name, "wrong-shape")
+        ]
+    if dtype not in FORMATS or dtype != expected:
+        advice = f"return it as {expected}"
+        return [
+            _wrong(
+                f"the gradient of {name} is {dtype}, {name} itself is {expected}; {advice}",
+                name,
+                "wrong-dtype",
+            )
+        ]
+    if library.device(gradient) != library.device(primal):
+        places = f"on {library.device(gradient)}, {name} itself on {library.device(primal)}"
+        return [_wrong(f"the gradient of {name} is {places}", name, "wrong-device")]
+    if not bool((abs(library.vector(gradient)) < float("inf")).all()):
+        return [_wrong(f"the gradient of {name} is not finite where the output is", name, "not-finite")]
+    return []
+
+
+def _shape_message(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    message = f"the gradient of {name} has shape {found}, {name} itself has {expected}"
+    offset = len(found) - len(expected)
+    if offset >= 0 and all(e in (1, f) for e, f in zip(expected, found[offset:], strict=True)):
+        return f"{message}; sum it over the axes that the forward broadcast"
+    return message
+
+
+def _wrong(message: str, name: str | None, cause: str) -> Finding:
+    return Finding(QUESTION, Verdict.FAIL, message, input=name, cause=cause)

@@ -1,0 +1,55 @@
+"""Do the same inputs give the same answer twice?"""
+
+from collections.abc import Mapping
+
+from gradcheck_kit.checks.examination import Examination, passed
+from gradcheck_kit.report import Finding
+from gradcheck_kit.space import FORMATS, Array, norm
+from gradcheck_kit.verdict import Verdict
+
+QUESTION = "determinism"
+REORDERING = (
+    100.0  # units in the last place: what another order of summation may change, not what randomness does
+)
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """INCONCLUSIVE for a forward that is random, FAIL for a backward that is although its forward is not."""
+    subject = examination.subject
+    forward = _spread(examination, dict(examination.outputs), dict(subject.forward(subject.point)))
+    if forward is not None:
+        name, spread = forward
+        message = (
+            f"the forward gave two answers at the same inputs: {name} differs by {spread:.1g} of its size"
+        )
+        advice = "freeze its randomness, for example a Generator seeded inside the function"
+        return [Finding(QUESTION, Verdict.INCONCLUSIVE, f"{message}; {advice}")]
+    cotangents = examination.cotangents()
+    first = dict(subject.pullback(subject.point, cotangents))
+    backward = _spread(examination, first, dict(subject.pullback(subject.point, cotangents)))
+    if backward is not None:
+        name, spread = backward
+        message = (
+            f"two calls of the backward gave two gradients of {name} at the same inputs and cotangent: they differ by "
+            f"{spread:.1g} of their size; overwrite the gradient instead of adding to it, and keep no state between calls"
+        )
+        return [Finding(QUESTION, Verdict.FAIL, message, input=name, cause="nondeterministic-backward")]
+    return [passed(QUESTION, "the same inputs gave the same answers")]
+
+
+def _spread(
+    examination: Examination, one: Mapping[str, Array | None], other: Mapping[str, Array | None]
+) -> tuple[str, float] | None:
+    """The first array that differs by more than a reordered sum would, and by how much of its size."""
+    library = examination.library
+    for name, array in one.items():
+        again = other.get(name)
+        if array is None or again is None:
+            continue
+        if library.shape(array) != library.shape(again):
+            return name, float("inf")
+        size = norm(library.vector(array))
+        spread = norm(library.vector(array) - library.vector(again))
+        if spread > REORDERING * FORMATS[library.dtype(array)].unit_roundoff * size:
+            return name, spread / size if size else float("inf")
+    return None

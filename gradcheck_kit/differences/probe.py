@@ -1,0 +1,70 @@
+"""Which directions are probed: tangents that let no element hide and no element drown.
+
+Components are ± a magnitude in [1/2, 1], never small: a lone wrong element is then never missed for the draw's sake
+(a Gaussian component is near zero too often), and the many magnitudes keep two opposite errors from cancelling (as
+they do in half of all draws of plain signs).
+"""
+
+from enum import Enum
+
+import numpy as np
+
+from gradcheck_kit.space import FORMATS, Array, FloatVector, Library, Vector, root_mean_square
+
+
+class Kind(Enum):
+    """PLAIN random signs; ALIGNED with the gradient's signs, so that no error cancels, ten times sharper on constant
+    factors; EQUALISED by the gradient's magnitude, so that a huge element hides no small one."""
+
+    PLAIN = "plain"
+    ALIGNED = "aligned"
+    EQUALISED = "equalised"
+
+
+def signed_uniform(generator: np.random.Generator, count: int) -> FloatVector:
+    """`count` numbers ±w with w uniform on [1/2, 1]."""
+    return generator.choice([-1.0, 1.0], count) * generator.uniform(0.5, 1.0, count)
+
+
+def scale_of(library: Library, array: Array, per_element: bool) -> Vector:
+    """How far each element is moved at step 1: the root-mean-square of the array, or each element's own size."""
+    values = library.vector(array)
+    whole = root_mean_square(values) or 1.0
+    if not per_element:
+        return 0.0 * values + whole
+    own = abs(values)
+    return own + (own == 0) * whole
+
+
+def tangent(
+    library: Library,
+    generator: np.random.Generator,
+    kind: Kind,
+    array: Array,
+    gradient: Vector,
+    scale: Vector,
+) -> Vector:
+    """A direction in the space of `array`, not yet on its lattice.
+
+    Args:
+        gradient: the analytic gradient at the point, which two of the kinds look at.
+        scale: the size of each component, as from `scale_of`.
+    """
+    drawn = scale * library.place(signed_uniform(generator, len(scale)), array)
+    if kind is Kind.ALIGNED:
+        sign = library.sign(gradient)
+        return abs(drawn) * sign + (sign == 0) * drawn
+    if kind is Kind.EQUALISED:
+        magnitude = abs(gradient)
+        typical = library.median(magnitude)
+        if typical > 0.0:
+            # An element with a huge gradient moves less, so that its contribution is that of a typical one.
+            return drawn * library.minimum(typical / library.maximum(magnitude, typical), 1.0)
+    return drawn
+
+
+def dithered(library: Library, generator: np.random.Generator, array: Array) -> Array:
+    """Every element moved by one unit in the last place, up or down at random; zeros, which are exact, stay."""
+    values = library.vector(array)
+    signs = library.sign(library.place(signed_uniform(generator, len(values)), array)) * (values != 0)
+    return library.shaped(values + signs * library.spacing(abs(values), FORMATS[library.dtype(array)]), array)

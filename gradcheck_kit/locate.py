@@ -1,0 +1,72 @@
+"""From "this input is wrong" to one of its elements, by bisection.
+
+The mismatch D(v) = ⟨g, v⟩ − ⟨u, J v⟩ is linear in v, so the half of the elements with the larger mismatch holds a
+wrong one: log₂ n derivatives, and the other half's by subtraction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck_kit.checks.rounds import Measurement
+from gradcheck_kit.space import Vector
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of an input: the backward's number beside the numerical derivative and its error."""
+
+    index: tuple[int, ...]
+    analytic: float
+    numeric: float
+    error: float
+    exact: bool
+
+    def describe(self, name: str) -> str:
+        """In words: where, and by how much."""
+        place = f"{name}[{', '.join(map(str, self.index))}]" if self.index else name
+        where = f"at {place}" if self.exact else f"near {place}"
+        return f"{where} backward gives {self.analytic:.10g}, the derivative is {self.numeric:.10g} ± {self.error:.1g}"
+
+
+def locate(strike: Measurement) -> Element:
+    """A wrong element of the input whose mismatch was measured.
+
+    Args:
+        strike: a measurement that mismatches; its round is measured again along parts of its tangent.
+    """
+    asked, name, v = strike.round, strike.name, strike.tangent
+    library = asked.examination.library
+    shape = library.shape(asked.point[name])
+
+    def part(first: int, end: int) -> Vector:
+        mask = np.zeros(len(v))
+        mask[first:end] = 1.0
+        return v * library.place(mask, asked.point[name])
+
+    first, end = _bisect(len(v), _mismatch(strike), lambda a, b: _mismatch(asked.along(name, part(a, b))))
+    single = asked.along(name, part(first, end)).comparison
+    component = float(library.numpy(v[first : first + 1])[0])
+    exact = single.discrepancy > single.bound
+    index = tuple(int(i) for i in np.unravel_index(first, shape)) if shape else ()
+    return Element(
+        index, single.analytic / component, single.numeric / component, single.bound / abs(component), exact
+    )
+
+
+def _mismatch(measurement: Measurement) -> float:
+    return measurement.comparison.analytic - measurement.comparison.numeric
+
+
+def _bisect(count: int, total: float, mismatch: Callable[[int, int], float]) -> tuple[int, int]:
+    """The element that the larger mismatch leads to, as a range of length one."""
+    first, end = 0, count
+    while end - first > 1:
+        middle = (first + end) // 2
+        left = mismatch(first, middle)
+        if not abs(total - left) > abs(left):  # also where a part could not be measured
+            end, total = middle, left
+        else:
+            first, total = middle, total - left
+    return first, end

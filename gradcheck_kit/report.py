@@ -1,0 +1,180 @@
+"""What a check found, as frozen values; `str(report)` is what a person reads."""
+
+import json
+import math
+import textwrap
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradcheck_kit.verdict import Verdict, overall
+
+SCHEMA = 1
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a check spent: evaluations of the forward and of the VJP, and seconds of wall time."""
+
+    forward: int
+    vjp: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question's answer about one input (or, with `input` None, about the whole subject).
+
+    Attributes:
+        question: which question was asked, such as "directional".
+        verdict: its answer.
+        message: the answer in words.
+        input: the input's or parameter's name.
+        index: the element, where one was singled out.
+        analytic, numeric, error: the backward's number, the numerical derivative and a bound on its error.
+        resolution: the smallest relative error that the question could have seen here.
+        cause: a short stable slug of the likely cause, such as "sign-flip"; None where there is no evidence.
+    """
+
+    question: str
+    verdict: Verdict
+    message: str
+    input: str | None = None
+    index: tuple[int, ...] | None = None
+    analytic: float | None = None
+    numeric: float | None = None
+    error: float | None = None
+    resolution: float | None = None
+    cause: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; a number that is not finite becomes its name, since JSON has none."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answers to all questions about one subject.
+
+    Attributes:
+        subject: its name.
+        findings: one per question and input, in the order asked.
+        seed: what every random number of the check came from.
+        cost: what it spent.
+        dtype, device, library: of the differentiable inputs.
+        require: the resolution that a PASS demanded.
+        not_asked: the questions that were left out, and why.
+        environment: versions of Python and of the libraries.
+    """
+
+    subject: str
+    findings: tuple[Finding, ...]
+    seed: int
+    cost: Cost
+    dtype: str
+    device: str
+    library: str
+    require: float
+    not_asked: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASS only if there are findings, every one passed, and a derivative was really compared."""
+        verdict = overall(finding.verdict for finding in self.findings)
+        if verdict is Verdict.PASS and self.resolution is None:
+            return Verdict.INCONCLUSIVE
+        return verdict
+
+    @property
+    def resolution(self) -> float | None:
+        """The smallest relative gradient error that every input's check could have seen; None if none was resolved."""
+        return max((f.resolution for f in self.findings if f.resolution is not None), default=None)
+
+    def __bool__(self) -> bool:
+        return self.verdict is Verdict.PASS
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        for finding in self.findings:
+            if finding.verdict is not Verdict.PASS:
+                lines += ["", *_block(finding)]
+        if self.verdict is Verdict.INCONCLUSIVE and all(f.verdict is Verdict.PASS for f in self.findings):
+            lines += [
+                "",
+                "  nothing was compared: pass an input that has elements, and ask for `directional`",
+            ]
+        lines.append("")
+        if self.not_asked:
+            lines.append(f"  not asked: {', '.join(self.not_asked)}")
+        cost = (
+            f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
+        )
+        lines.append(f"  {self.dtype} on {self.device}, seed {self.seed}; {cost}")
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        head = f"{self.verdict.value}  {self.subject}"
+        if self.verdict is Verdict.PASS and self.resolution is not None:
+            return (
+                f"{head}: every gradient agrees; an error of {self.resolution:.1g} of it would have been seen"
+            )
+        wrong = [f for f in self.findings if f.verdict is not Verdict.PASS]
+        names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong))
+        if self.verdict is Verdict.FAIL:
+            wrong_names = ", ".join(
+                dict.fromkeys(f.input or f.question for f in wrong if f.verdict is Verdict.FAIL)
+            )
+            return f"{head}: the backward pass is wrong ({wrong_names})"
+        return f"{head}: could not be decided{f' ({names})' if names else ''}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: schema, verdict, findings, seed, cost and where it ran."""
+        return {
+            "schema": SCHEMA,
+            "subject": self.subject,
+            "verdict": self.verdict.value,
+            "resolution": _plain(self.resolution),
+            "require": self.require,
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "device": self.device,
+            "library": self.library,
+            "cost": asdict(self.cost),
+            "findings": [finding.to_dict() for finding in self.findings],
+            "not_asked": list(self.not_asked),
+            "environment": dict(self.environment),
+        }
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `to_dict()` to a file."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+class GradientCheckError(AssertionError):
+    """Raised by `check` unless the verdict is PASS; its text is the report."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+    def __reduce__(self) -> tuple[type["GradientCheckError"], tuple[Report]]:
+        return type(self), (self.report,)
+
+
+def _block(finding: Finding) -> list[str]:
+    mark = "✗" if finding.verdict is Verdict.FAIL else "?"
+    first, *rest = finding.message.splitlines()
+    lines = textwrap.wrap(f"{mark} {first}", WIDTH - 2, subsequent_indent="  ")
+    return [f"  {line}" for line in lines] + [f"    {line}" for line in rest]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Verdict):
+        return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return value

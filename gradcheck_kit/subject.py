@@ -1,0 +1,67 @@
+"""Subject: what is being checked, as named arrays in, named arrays out. All that adapters make, all that checks see."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from gradcheck_kit.space import Array, Arrays, Library
+
+Forward = Callable[[Arrays], Mapping[str, Array]]
+Pullback = Callable[[Arrays, Arrays], Mapping[str, Array | None]]
+
+
+class UsageError(ValueError):
+    """The call cannot be carried out as written; the message says what was passed and what to type instead."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A differentiable function at a point, with the pullback (VJP) that is under suspicion.
+
+    Attributes:
+        name: what messages call it.
+        library: the array library of every array here.
+        point: the primal: every input and parameter by name, private copies of the caller's arrays.
+        differentiable: the names, in order, whose gradients are checked; the others are held fixed.
+        forward: point → outputs by name. Must not depend on earlier calls and may receive any point of the same
+            shapes and dtypes.
+        pullback: (point, cotangents by output name) → gradients by input name, one for each differentiable
+            input; None stands for "no gradient", which claims that the derivative is zero.
+    """
+
+    name: str
+    library: Library
+    point: Arrays
+    differentiable: tuple[str, ...]
+    forward: Forward
+    pullback: Pullback
+
+    def __post_init__(self) -> None:
+        if not self.differentiable:
+            kinds = (
+                ", ".join(f"{name}: {self.library.dtype(a)}" for name, a in self.point.items()) or "no inputs"
+            )
+            raise UsageError(
+                f"{self.name} has no floating-point input to differentiate ({kinds}); pass at least one float array"
+            )
+
+    def restricted_to(self, wrt: object) -> "Subject":
+        """The same subject with only the inputs in `wrt` (names or positions, one or several) differentiated."""
+        if wrt is None:
+            return self
+        wanted = wrt if isinstance(wrt, list | tuple) else [wrt]
+        chosen = [self._named(item) for item in wanted]
+        for name in chosen:
+            if name not in self.differentiable:
+                raise UsageError(
+                    f"wrt={name!r}: {self.name} holds {name} fixed ({self.library.dtype(self.point[name])}); "
+                    f"choose from {', '.join(self.differentiable)}"
+                )
+        return replace(self, differentiable=tuple(name for name in self.differentiable if name in chosen))
+
+    def _named(self, item: object) -> str:
+        names = list(self.point)
+        if isinstance(item, int) and not isinstance(item, bool) and -len(names) <= item < len(names):
+            return names[item]
+        if isinstance(item, str) and item in self.point:
+            return item
+        raise UsageError(f"wrt={item!r} is no input of {self.name}; its inputs are {', '.join(names)}")

@@ -1,0 +1,1 @@
+"""Runnable examples: ``python -m reference_impls.examples.apple_and_orange_shop``."""

@@ -1,0 +1,115 @@
+"""MLP: affine layers with ReLU between them, and softmax cross entropy as the loss."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from reference_impls.layers import Affine, ReLU, SoftmaxWithLoss
+from reference_impls.layers.arguments import class_labels, float_array, float_dtype, same_dtype
+from reference_impls.layers.layer import Array
+from reference_impls.networks.initialization import INITIALIZATIONS, Initialization, check_generator
+from reference_impls.networks.network import ChainedLayer, Network
+
+
+class MLP(Network):
+    """``logits = affine(relu(... relu(affine(x))))``; ``loss`` is their mean softmax cross entropy.
+
+    ``loss(x, labels)`` takes integer labels (batch,) or one-hot or soft ones (batch, classes).
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        rng: np.random.Generator,
+        *,
+        initialization: Initialization = "he",
+        dtype: npt.DTypeLike = np.float64,
+    ) -> None:
+        """Draw the weights of, say, ``MLP([784, 128, 10], np.random.default_rng(0))``; biases start at 0.
+
+        Args:
+            sizes: the number of inputs, of every hidden layer's units, and of classes; at least two.
+            rng: the only source of randomness.
+            initialization: "he", normal of std sqrt(2 / fan_in); or "glorot", uniform within
+                ±sqrt(6 / (fan_in + fan_out)).
+            dtype: float16, float32 or float64. The weights are drawn in float64 and then cast.
+
+        Raises:
+            TypeError: rng is no Generator, or dtype no such dtype.
+            ValueError: sizes are not two or more positive integers, or the initialization is unknown.
+        """
+        check_generator("MLP", rng)
+        resolved = float_dtype("MLP", dtype)
+        if len(sizes) < 2 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+            raise ValueError(f"MLP: sizes are {sizes}; pass two or more positive integers, as [784, 128, 10]")
+        if initialization not in INITIALIZATIONS:
+            raise ValueError(f'MLP: initialization is {initialization!r}; pass "he" or "glorot"')
+        draw = INITIALIZATIONS[initialization]
+        self._connect(
+            [
+                Affine(draw(rng, fan_in, fan_out, resolved), np.zeros(fan_out, resolved))
+                for fan_in, fan_out in pairwise(sizes)
+            ]
+        )
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Array]) -> Self:
+        """Return a network with copies of ``params``, named as in ``Network``: "0.W", "0.b", "1.W", ...
+
+        Raises:
+            TypeError: an array is no float array, or the dtypes differ.
+            ValueError: the names are others, or the shapes do not chain.
+        """
+        depth = len(params) // 2
+        names = {f"{i}.{letter}" for i in range(depth) for letter in "Wb"}
+        if depth == 0 or set(params) != names:
+            raise ValueError(
+                f"MLP: params are named {list(params)}; pass '0.W', '0.b', '1.W', '1.b' and so on, both for "
+                "every layer"
+            )
+        copies = {name: float_array("MLP", f"params[{name!r}]", params[name]).copy() for name in params}
+        affines = [Affine(copies[f"{i}.W"], copies[f"{i}.b"]) for i in range(depth)]
+        for i, (before, after) in enumerate(pairwise(affine.params["W"] for affine in affines)):
+            same_dtype("MLP", f"params['{i + 1}.W']", after, f"params['{i}.W']", before)
+            if before.shape[1] != after.shape[0]:
+                raise ValueError(
+                    f"MLP: '{i}.W' has shape {before.shape}, '{i + 1}.W' has shape {after.shape}; pass "
+                    "as many rows in the latter as the former has columns"
+                )
+        network = cls.__new__(cls)
+        network._connect(affines)
+        return network
+
+    def _connect(self, affines: Sequence[Affine]) -> None:
+        layers: list[ChainedLayer] = [affines[0]]
+        for affine in affines[1:]:
+            layers += [ReLU(), affine]
+        Network.__init__(self, layers, SoftmaxWithLoss())
+
+    def loss(self, x: Array, labels: Array) -> Any:
+        """Return the mean softmax cross entropy of ``forward(x)`` against ``labels``.
+
+        Raises:
+            TypeError, ValueError: as ``forward``, and as ``SoftmaxWithLoss.forward`` for the labels.
+        """
+        return super().loss(x, labels)
+
+    def accuracy(self, x: Array, labels: Array) -> float:
+        """Return the share of rows whose largest logit is the label's; nan for no rows.
+
+        Labels are as for ``loss``; a row of one-hot or soft ones counts as its largest entry. A
+        pending backward is left undisturbed.
+
+        Raises:
+            TypeError, ValueError: as ``loss``.
+        """
+        # On a copy, because forward here would overwrite what the layers saved for backward.
+        logits = type(self).from_params(self.params).forward(x)
+        labels = class_labels("MLP", labels, *logits.shape)
+        if len(logits) == 0:
+            return float("nan")
+        classes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        return float(np.mean(logits.argmax(axis=1) == classes))
