@@ -1,4 +1,4 @@
-"""From numbers to a likely cause. Every hypothesis is tested on measurements already made; no guess without evidence."""
+"""From numbers to a likely cause: hypotheses are tested on measurements already made; no guess without evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,29 +17,36 @@ class Cause:
     sentence: str
 
 
-def diagnose(wrong: Sequence[Comparison]) -> Cause | None:
+def diagnose(wrong: Sequence[Comparison], elements: int) -> Cause | None:
     """The cause that explains all the mismatches of one input, or None.
 
     Args:
         wrong: mismatching comparisons of one input along independent directions.
+        elements: how many the input has; with one, any mismatch looks like a constant factor.
     """
     if len(wrong) < LEAST_EVIDENCE:
         return None
     if all(c.scale == 0.0 for c in wrong):
-        return Cause(
-            "zero-gradient", "backward returns zero (or no gradient) where the derivative is not zero"
-        )
+        return Cause("zero-gradient", "backward returns zero (or no gradient) where the derivative is not zero")
     if all(abs(c.numeric) <= MATCH * c.bound for c in wrong):
-        return Cause(
-            "should-be-zero", "the function does not depend on this input, to within what was measured"
-        )
-    if any(c.analytic == 0.0 or c.numeric == 0.0 for c in wrong):
-        return None
-    factor = wrong[-1].analytic / wrong[-1].numeric
-    if not all(
-        abs(c.analytic - factor * c.numeric) <= MATCH * max(1.0, abs(factor)) * c.bound for c in wrong[:-1]
-    ):
+        return Cause("should-be-zero", "the function does not depend on this input, to within what was measured")
+    factor = _factor(wrong)
+    if factor is None:
         return None
     if abs(factor + 1.0) <= MATCH * wrong[-1].bound / abs(wrong[-1].numeric):
         return Cause("sign-flip", "backward has the wrong sign")
-    return Cause("constant-factor", f"backward is {factor:.6g} times the derivative")
+    return Cause("constant-factor", f"backward is {_spelled(factor)} times the derivative") if elements > 1 else None
+
+
+def _factor(wrong: Sequence[Comparison]) -> float | None:
+    """The one number by which every analytic value is the numeric one times, to within the bounds."""
+    *others, last = wrong
+    if last.analytic == 0.0 or last.numeric == 0.0:
+        return None
+    factor = last.analytic / last.numeric
+    spread = MATCH * max(1.0, abs(factor))
+    return factor if all(abs(c.analytic - factor * c.numeric) <= spread * c.bound for c in others) else None
+
+
+def _spelled(factor: float) -> str:
+    return f"(1 {factor - 1.0:+.1e})" if abs(factor - 1.0) < 1e-3 else f"{factor:.6g}"

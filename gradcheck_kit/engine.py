@@ -7,8 +7,8 @@ from typing import Any
 from gradcheck_kit.adapters import resolve
 from gradcheck_kit.checks import contract, determinism, directional, purity
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
 from gradcheck_kit.provenance import Meter, coarsest, environment_now, generator_of
+from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
 from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
@@ -34,7 +34,7 @@ def examine(
         target: a NumPy layer (`forward(*inputs)`, `backward(cotangent)`), a function with `vjp=`, a
             `torch.nn.Module`, a `torch.autograd.Function` subclass, a callable on torch tensors, or a `Subject`.
         inputs: arrays of any shape in float16, bfloat16, float32 or float64; integer and boolean ones are held fixed.
-        vjp: for a function: `vjp(cotangent, *inputs)` → gradient or tuple of gradients (None for an input that has none).
+        vjp: for a function: `vjp(cotangent, *inputs)` → gradient or tuple of gradients (None where there is none).
         wrt: the names or positions of the inputs to check; all differentiable ones by default.
         names: names for the inputs; by default those of the forward's signature.
         seed: where every random number of the check comes from; the same seed repeats the check exactly.
@@ -91,9 +91,7 @@ def check(
         GradientCheckError: the verdict is FAIL or INCONCLUSIVE; `.report` holds the report.
         UsageError: as `examine`.
     """
-    report = examine(
-        target, *inputs, vjp=vjp, wrt=wrt, names=names, seed=seed, require=require, questions=questions
-    )
+    report = examine(target, *inputs, vjp=vjp, wrt=wrt, names=names, seed=seed, require=require, questions=questions)
     if not report:
         raise GradientCheckError(report)
     return report

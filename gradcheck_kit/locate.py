@@ -50,9 +50,7 @@ def locate(strike: Measurement) -> Element:
     component = float(library.numpy(v[first : first + 1])[0])
     exact = single.discrepancy > single.bound
     index = tuple(int(i) for i in np.unravel_index(first, shape)) if shape else ()
-    return Element(
-        index, single.analytic / component, single.numeric / component, single.bound / abs(component), exact
-    )
+    return Element(index, single.analytic / component, single.numeric / component, single.bound / abs(component), exact)
 
 
 def _mismatch(measurement: Measurement) -> float:

@@ -43,9 +43,7 @@ def generator_of(seed: int) -> np.random.Generator:
 def coarsest(subject: Subject, outputs: Mapping[str, Array]) -> str:
     """The dtype with the fewest digits among the differentiable inputs and the outputs."""
     arrays = [*(subject.point[name] for name in subject.differentiable), *outputs.values()]
-    return max(
-        (subject.library.dtype(array) for array in arrays), key=lambda name: FORMATS[name].unit_roundoff
-    )
+    return max((subject.library.dtype(array) for array in arrays), key=lambda name: FORMATS[name].unit_roundoff)
 
 
 def environment_now() -> dict[str, str]:

@@ -108,24 +108,18 @@ class Report:
         lines.append("")
         if self.not_asked:
             lines.append(f"  not asked: {', '.join(self.not_asked)}")
-        cost = (
-            f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
-        )
+        cost = f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
         lines.append(f"  {self.dtype} on {self.device}, seed {self.seed}; {cost}")
         return "\n".join(lines)
 
     def _headline(self) -> str:
         head = f"{self.verdict.value}  {self.subject}"
         if self.verdict is Verdict.PASS and self.resolution is not None:
-            return (
-                f"{head}: every gradient agrees; an error of {self.resolution:.1g} of it would have been seen"
-            )
+            return f"{head}: every gradient agrees; an error of {self.resolution:.1g} of it would have been seen"
         wrong = [f for f in self.findings if f.verdict is not Verdict.PASS]
         names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong))
         if self.verdict is Verdict.FAIL:
-            wrong_names = ", ".join(
-                dict.fromkeys(f.input or f.question for f in wrong if f.verdict is Verdict.FAIL)
-            )
+            wrong_names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong if f.verdict is Verdict.FAIL))
             return f"{head}: the backward pass is wrong ({wrong_names})"
         return f"{head}: could not be decided{f' ({names})' if names else ''}"
 

@@ -128,7 +128,7 @@ class NumPy:
 
     def identical(self, one: Array, other: Array) -> bool:
         one, other = np.asarray(one), np.asarray(other)
-        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+        return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
 
     def shares_memory(self, one: Array, other: Array) -> bool:
         return bool(np.may_share_memory(one, other))

@@ -37,9 +37,7 @@ class Subject:
 
     def __post_init__(self) -> None:
         if not self.differentiable:
-            kinds = (
-                ", ".join(f"{name}: {self.library.dtype(a)}" for name, a in self.point.items()) or "no inputs"
-            )
+            kinds = ", ".join(f"{name}: {self.library.dtype(a)}" for name, a in self.point.items()) or "no inputs"
             raise UsageError(
                 f"{self.name} has no floating-point input to differentiate ({kinds}); pass at least one float array"
             )

@@ -5,13 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-CLEAR_MARGIN = (
-    3.0  # a discrepancy counts against a gradient from three bounds on: a bound is honest, not infallible
-)
+CLEAR_MARGIN = 3.0  # a discrepancy counts against a gradient from three bounds on: a bound is honest, not infallible
 CLEAR_PART = 0.1  # … and only where the bound is small beside the derivative itself
-CLEARING = (
-    3.0  # a retry that agrees clears an earlier strike if it would have seen a third of that discrepancy
-)
+CLEARING = 3.0  # a retry that agrees clears an earlier strike if it would have seen a third of that discrepancy
 
 DEFAULT_REQUIRE = {"float64": 1e-6, "float32": 1e-2, "float16": 0.1, "bfloat16": 0.3}
 """The resolution that a PASS must have reached, by the coarsest dtype involved."""

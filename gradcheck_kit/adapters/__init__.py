@@ -54,9 +54,7 @@ def _belongs_to_torch(target: Any, inputs: Sequence[Any]) -> bool:
 def _no_gradient(target: Any, inputs: Sequence[Any]) -> str:
     kinds = ", ".join(type(value).__name__ for value in inputs) or "no inputs"
     if any(type(value).__module__.startswith(("jax", "jaxlib")) for value in inputs):
-        return (
-            "JAX arrays are not supported yet; pass NumPy arrays and vjp=lambda u, *x: jax.vjp(f, *x)[1](u)"
-        )
+        return "JAX arrays are not supported yet; pass NumPy arrays and vjp=lambda u, *x: jax.vjp(f, *x)[1](u)"
     if callable(target):
         name = getattr(target, "__name__", type(target).__name__)
         return (

@@ -53,9 +53,7 @@ def named_arguments(
         elif isinstance(value, str | int | float | None):
             constants[name] = value
         else:
-            raise UsageError(
-                f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs"
-            )
+            raise UsageError(f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs")
         if name in arrays:
             _reject_format(name, library.dtype(arrays[name]))
     return Arguments(tuple(chosen), arrays, constants)
@@ -65,51 +63,32 @@ def is_array(library: Library, value: Any) -> bool:
     """Whether `value` is an array of this library (for NumPy, numbers with a dtype too)."""
     if library.name == "numpy":
         return isinstance(value, np.ndarray | np.generic | float)
-    return (
-        type(value).__module__.split(".")[0] == library.name
-        and hasattr(value, "dtype")
-        or _is_subclass(library, value)
-    )
-
-
-def _is_subclass(library: Library, value: Any) -> bool:
-    return any(base.__module__.split(".")[0] == library.name for base in type(value).__mro__) and hasattr(
-        value, "dtype"
-    )
+    at_home = any(base.__module__.split(".")[0] == library.name for base in type(value).__mro__)
+    return at_home and hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def _numpy_array(name: str, value: Any) -> Array:
     try:
         array = np.array(value, order="C")
     except ValueError as error:
-        raise UsageError(
-            f"{name} is a ragged {type(value).__name__}; pass a rectangular array ({error})"
-        ) from None
+        raise UsageError(f"{name} is a ragged {type(value).__name__}; pass a rectangular array ({error})") from None
     if array.dtype.kind not in "fiubc":
-        raise UsageError(
-            f"{name} is a {type(value).__name__} of dtype {array.dtype}; pass an array of numbers"
-        )
+        raise UsageError(f"{name} is a {type(value).__name__} of dtype {array.dtype}; pass an array of numbers")
     return array
 
 
 def _reject_format(name: str, dtype: str) -> None:
     if dtype.startswith("complex"):
-        raise UsageError(
-            f"{name} is {dtype}; complex inputs are not supported: pass real and imaginary parts apart"
-        )
+        raise UsageError(f"{name} is {dtype}; complex inputs are not supported: pass real and imaginary parts apart")
     if dtype.startswith(("float", "bfloat", "longdouble")) and dtype not in FORMATS:
         raise UsageError(f"{name} is {dtype}; pass one of {', '.join(FORMATS)}")
 
 
-def _names(
-    subject: str, forward: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str] | None
-) -> list[str]:
+def _names(subject: str, forward: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str] | None) -> list[str]:
     if names is not None:
         given = [names] if isinstance(names, str) else list(names)
         if len(given) != len(inputs) or len(set(given)) != len(given):
-            raise UsageError(
-                f"names={given!r} for {len(inputs)} inputs of {subject}; pass one different name for each"
-            )
+            raise UsageError(f"names={given!r} for {len(inputs)} inputs of {subject}; pass one different name for each")
         return given
     return _from_signature(forward, len(inputs)) or [f"input{i}" for i in range(len(inputs))]
 
@@ -205,7 +184,6 @@ def _gradient(subject: str, library: Library, name: str, value: Any) -> Array | 
     if library.name == "numpy" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not is_array(library, value):
-        raise UsageError(
-            f"{subject}: the backward returned a {type(value).__name__} as the gradient of {name}; return a {library.name} array"
-        )
+        kind = type(value).__name__
+        raise UsageError(f"{subject}: the backward returned a {kind} for {name}; return a {library.name} array")
     return np.asarray(value) if library.name == "numpy" else value

@@ -51,9 +51,7 @@ def subject_of(
     return _subject(title, library, point, differentiable, call)
 
 
-def _subject(
-    title: str, library: Torch, point: Arrays, differentiable: tuple[str, ...], call: Call
-) -> Subject:
+def _subject(title: str, library: Torch, point: Arrays, differentiable: tuple[str, ...], call: Call) -> Subject:
     randomness = FrozenTorchRandomness([tensor.device for tensor in point.values()])
 
     def forward(at: Arrays) -> dict[str, Tensor]:

@@ -16,9 +16,7 @@ def ask(examination: Examination) -> list[Finding]:
         gradients = subject.pullback(subject.point, examination.cotangents())
         for name in subject.differentiable:
             findings += _of_gradient(examination, name, gradients.get(name))
-    return findings or [
-        passed(QUESTION, "outputs and gradients are finite, of the right number, shapes and dtypes")
-    ]
+    return findings or [passed(QUESTION, "outputs and gradients are finite, of the right number, shapes and dtypes")]
 
 
 def _of_outputs(examination: Examination) -> list[Finding]:
@@ -43,9 +41,7 @@ def _of_gradient(examination: Examination, name: str, gradient: Array | None) ->
     library, primal = examination.library, examination.subject.point[name]
     dtype, expected = library.dtype(gradient), library.dtype(primal)
     if library.shape(gradient) != library.shape(primal):
-        return [
-            _wrong(_shape_message(name, library.shape(gradient), library.shape(primal)), name, "wrong-shape")
-        ]
+        return [_wrong(_shape_message(name, library.shape(gradient), library.shape(primal)), name, "wrong-shape")]
     if dtype not in FORMATS or dtype != expected:
         advice = f"return it as {expected}"
         return [

@@ -8,9 +8,7 @@ from gradcheck_kit.space import FORMATS, Array, norm
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "determinism"
-REORDERING = (
-    100.0  # units in the last place: what another order of summation may change, not what randomness does
-)
+REORDERING = 100.0  # units in the last place: what another order of summation may change, not what randomness does
 
 
 def ask(examination: Examination) -> list[Finding]:
@@ -19,9 +17,7 @@ def ask(examination: Examination) -> list[Finding]:
     forward = _spread(examination, dict(examination.outputs), dict(subject.forward(subject.point)))
     if forward is not None:
         name, spread = forward
-        message = (
-            f"the forward gave two answers at the same inputs: {name} differs by {spread:.1g} of its size"
-        )
+        message = f"the forward gave two answers at the same inputs: {name} differs by {spread:.1g} of its size"
         advice = "freeze its randomness, for example a Generator seeded inside the function"
         return [Finding(QUESTION, Verdict.INCONCLUSIVE, f"{message}; {advice}")]
     cotangents = examination.cotangents()
@@ -31,7 +27,7 @@ def ask(examination: Examination) -> list[Finding]:
         name, spread = backward
         message = (
             f"two calls of the backward gave two gradients of {name} at the same inputs and cotangent: they differ by "
-            f"{spread:.1g} of their size; overwrite the gradient instead of adding to it, and keep no state between calls"
+            f"{spread:.1g} of their size; overwrite the gradient instead of adding to it, keep no state between calls"
         )
         return [Finding(QUESTION, Verdict.FAIL, message, input=name, cause="nondeterministic-backward")]
     return [passed(QUESTION, "the same inputs gave the same answers")]

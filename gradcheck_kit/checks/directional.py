@@ -97,9 +97,7 @@ def _finding(examination: Examination, name: str, cases: list[_Case]) -> Finding
         return _undecided(name, undecided[0].measurements, examination.require)
     count = measurements[-1].elements
     if count == 0:
-        return Finding(
-            QUESTION, Verdict.PASS, f"{name} has no elements: there is nothing to differentiate", input=name
-        )
+        return Finding(QUESTION, Verdict.PASS, f"{name} has no elements: there is nothing to differentiate", input=name)
     resolution = max(case.measurements[-1].comparison.resolution for case in cases)
     message = f"the gradient of {name} agrees; an error of {resolution:.1g} of it would have been seen"
     if last.scale == 0.0:
@@ -119,7 +117,7 @@ def _finding(examination: Examination, name: str, cases: list[_Case]) -> Finding
 
 def _failure(examination: Examination, name: str, strikes: list[Measurement]) -> Finding:
     element = locate(strikes[-1])
-    cause = diagnose([strike.comparison for strike in strikes])
+    cause = diagnose([strike.comparison for strike in strikes], strikes[-1].elements)
     worst = strikes[-1].comparison
     lines = [f"the gradient of {name} is wrong: {element.describe(name)}"]
     lines.append(

@@ -14,7 +14,7 @@ def ask(examination: Examination) -> list[Finding]:
     """A finding for every array that the forward or the backward wrote to."""
     subject = examination.subject
     cotangents = examination.cotangents()
-    by_forward = _mutated(examination, {**subject.point}, lambda given: subject.forward(given))
+    by_forward = _mutated(examination, {**subject.point}, subject.forward)
     by_backward = _mutated(
         examination,
         {**subject.point, **{_cotangent_key(name): u for name, u in cotangents.items()}},

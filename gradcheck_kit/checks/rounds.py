@@ -68,9 +68,7 @@ class Round:
         gradients = _vectors(examination, subject.pullback(point, cotangents), point)
         dithers = []
         for _ in range(DITHERS):
-            moved = {
-                n: dithered(library, examination.generator, a) if n in scales else a for n, a in point.items()
-            }
+            moved = {n: dithered(library, examination.generator, a) if n in scales else a for n, a in point.items()}
             moved_cotangents = {n: dithered(library, examination.generator, u) for n, u in cotangents.items()}
             again = _vectors(examination, subject.pullback(moved, moved_cotangents), point)
             dithers.append({name: again[name] - gradients[name] for name in gradients})
@@ -80,9 +78,7 @@ class Round:
     def measure(self, name: str, kind: Kind) -> Measurement:
         """`name` along a fresh tangent of this kind."""
         library, like = self.examination.library, self.point[name]
-        drawn = tangent(
-            library, self.examination.generator, kind, like, self.gradients[name], self.scales[name]
-        )
+        drawn = tangent(library, self.examination.generator, kind, like, self.gradients[name], self.scales[name])
         return self.along(name, snapped_tangent(library, like, drawn, self.scales[name], self.schemes[name]))
 
     def along(self, name: str, v: Vector) -> Measurement:
@@ -95,9 +91,7 @@ class Round:
         if len(v):
             estimate = differentiate(line.sample, floor, scheme, scale)
         else:
-            estimate = Estimate(
-                0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0
-            )  # a function of nothing has no derivative
+            estimate = Estimate(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0)  # a function of nothing has no derivative
         comparison = Comparison(
             analytic=inner(gradient, v),
             numeric=estimate.value,
@@ -129,9 +123,7 @@ class Round:
         return math.hypot(*parts)
 
 
-def _vectors(
-    examination: Examination, gradients: Mapping[str, Array | None], point: Arrays
-) -> dict[str, Vector]:
+def _vectors(examination: Examination, gradients: Mapping[str, Array | None], point: Arrays) -> dict[str, Vector]:
     """Gradients as vectors; a missing one is the zero that it claims."""
     library = examination.library
     vectors = {}

@@ -22,16 +22,10 @@ GUARD_USELESS = 0.05  # a guard whose own error is more than this part of the sl
 class Obstacle(Enum):
     """What kept an estimate from being trusted; the value is what to tell a person."""
 
-    DOMAIN = (
-        "a step leaves the function's domain (not finite, or it raises); move the input away from the edge"
-    )
-    KINK = (
-        "a kink or a jump lies inside the stencil; move the input off the kink, or shrink its neighbourhood"
-    )
+    DOMAIN = "a step leaves the function's domain (not finite, or it raises); move the input away from the edge"
+    KINK = "a kink or a jump lies inside the stencil; move the input off the kink, or shrink its neighbourhood"
     SCALE = "the function has structure finer than the steps can resolve; pass a better scaled input"
-    NOISE = (
-        "rounding noise hides the derivative; use float64, or pass an input at which the gradient is larger"
-    )
+    NOISE = "rounding noise hides the derivative; use float64, or pass an input at which the gradient is larger"
 
 
 @dataclass(frozen=True)
@@ -157,9 +151,7 @@ class _Search:
         obstacle: Obstacle | None = None
         if size(best.vector - near) > own_error + best.bound:
             obstacle = Obstacle.SCALE if best.curvature <= best.rounding else Obstacle.KINK
-        elif noise.unexplained > NOISE_UNEXPLAINED and 1.5 * own_error > GUARD_USELESS * max(
-            self._scale, best.size
-        ):
+        elif noise.unexplained > NOISE_UNEXPLAINED and 1.5 * own_error > GUARD_USELESS * max(self._scale, best.size):
             obstacle = Obstacle.NOISE
         elif best.curvature > max(best.rounding, best.truncation):
             obstacle = Obstacle.KINK
@@ -177,7 +169,8 @@ class _Search:
 
     def _central(self, h: float) -> FloatVector:
         up, down = self._at(h), self._at(-h)
-        assert up is not None and down is not None  # the cluster was finite
+        if up is None or down is None:
+            raise ValueError(f"the cluster at ±{h} was not finite")
         difference: FloatVector = (up - down) / (2 * h)
         return difference
 

@@ -116,9 +116,7 @@ class _Tableau:
     def _falls(self, k: int, j: int, column: int, shrink: float) -> bool:
         rungs = range(max(k - j, column), k + 1)
         spread = [
-            self.weights[i, column] - self.weights[i - 1, column]
-            for i in rungs
-            if (i - 1, column) in self.weights
+            self.weights[i, column] - self.weights[i - 1, column] for i in rungs if (i - 1, column) in self.weights
         ]
         for before, after in pairwise(spread):
             noise = self.rounding_of(after)

@@ -40,9 +40,7 @@ def snapped_point(library: Library, like: Array, scale: Vector, scheme: Scheme) 
     q = lattice(library, like, scale, scheme)
     x = library.vector(like)
     multiple = library.round(x / q)
-    no_new_zero = (multiple == 0) * library.sign(
-        x
-    )  # an exact zero may be a kink that the caller did not ask for
+    no_new_zero = (multiple == 0) * library.sign(x)  # an exact zero may be a kink that the caller did not ask for
     return library.shaped((multiple + no_new_zero) * q, like)
 
 

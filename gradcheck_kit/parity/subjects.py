@@ -16,9 +16,7 @@ from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict, of_ratio
 QUESTION = "parity"
 MAGNITUDES = (1.0, 8.0, 0.125)  # a clamped cotangent is right at one of them
 DITHERS = 2
-BOUND_FACTOR = (
-    8.0  # on the largest of an element's dither, its last place, and half their mean over the array
-)
+BOUND_FACTOR = 8.0  # on the largest of an element's dither, its last place, and half their mean over the array
 
 Drawn = Mapping[str, FloatVector]
 
@@ -66,14 +64,10 @@ def _checked(reference: Subject, candidate: Subject) -> Subject:
             raise UsageError(f"{role} is a {kind}; pass gk.layer(...), gk.function(...) or gk.module(...)")
     for name in candidate.differentiable:
         if name not in reference.point:
-            raise UsageError(
-                f"the reference has no input {name}; it has {', '.join(reference.point)}: pass names="
-            )
+            raise UsageError(f"the reference has no input {name}; it has {', '.join(reference.point)}: pass names=")
         here, there = (s.library.numpy(s.library.vector(s.point[name])) for s in (candidate, reference))
         if here.shape != there.shape or not np.array_equal(here, there, equal_nan=True):
-            raise UsageError(
-                f"{name} has different values in the reference and the candidate; pass the same arrays"
-            )
+            raise UsageError(f"{name} has different values in the reference and the candidate; pass the same arrays")
     return candidate
 
 
@@ -135,18 +129,14 @@ def _of_gradients(mine: _Side, theirs: _Side, generator: np.random.Generator) ->
         here, spread_here = _with_spread(mine, draws, generator, names)
         there, spread_there = _with_spread(theirs, draws, generator, names)
         for name in names:
-            shape, form = (
-                of(mine.subject.point[name])
-                for of in (mine.subject.library.shape, mine.subject.library.dtype)
-            )
+            own = mine.subject.point[name]
+            shape, form = mine.subject.library.shape(own), mine.subject.library.dtype(own)
             if here[name].shape != there[name].shape:
                 message = f"the gradient of {name} has {len(here[name])} elements, {name} itself has {len(there[name])}"
                 return [Finding(QUESTION, Verdict.FAIL, message, input=name, cause="wrong-shape")]
             spread = np.maximum(spread_here[name], spread_there[name])
             found = _compared(name, f"the gradient of {name}", here[name], there[name], spread, form, shape)
-            if name not in worst or (
-                worst[name].verdict is Verdict.PASS and found.verdict is not Verdict.PASS
-            ):
+            if name not in worst or (worst[name].verdict is Verdict.PASS and found.verdict is not Verdict.PASS):
                 worst[name] = found
     return list(worst.values())
 
@@ -178,9 +168,7 @@ def _compared(
     u = FORMATS[form].unit_roundoff
     size = np.maximum(abs(here), abs(there))
     mean = max(root_mean_square(spread), u * root_mean_square(there))
-    bound = (
-        BOUND_FACTOR * np.maximum(np.maximum(spread, u * size), mean / 2) + FORMATS[form].smallest_subnormal
-    )
+    bound = BOUND_FACTOR * np.maximum(np.maximum(spread, u * size), mean / 2) + FORMATS[form].smallest_subnormal
     with np.errstate(invalid="ignore"):
         ratio = abs(here - there) / bound
     ratio = np.where(np.isfinite(here) & np.isfinite(there), ratio, np.where(here == there, 0.0, np.nan))

@@ -51,7 +51,7 @@ class TorchTrainee:
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
         self._optimizer.zero_grad()
         loss = self._loss(self._module(self._tensor(inputs)), self._labels(labels))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     def step(self) -> None:

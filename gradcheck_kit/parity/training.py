@@ -147,7 +147,9 @@ def train_parity(
         UsageError: the two have different dtypes, or parameters that do not fit the schedule.
     """
     if reference.dtype != candidate.dtype:
-        raise UsageError(f"{reference.name} is {reference.dtype}, {candidate.name} is {candidate.dtype}; train in one dtype")
+        raise UsageError(
+            f"{reference.name} is {reference.dtype}, {candidate.name} is {candidate.dtype}; train in one dtype"
+        )
     for side in (reference, candidate):
         side.load(schedule.parameters)
     run = _Run(reference, candidate, FORMATS[reference.dtype].unit_roundoff)
