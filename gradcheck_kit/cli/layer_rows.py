@@ -1,7 +1,10 @@
 """The layer table of `verify`: every reference layer × oracle × dtype."""
 
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,8 @@ from gradcheck_kit.cli.torch_twins import twin_of
 from gradcheck_kit.engine import examine
 from gradcheck_kit.parity.subjects import parity
 from gradcheck_kit.report import Report
+from gradcheck_kit.subject import Subject
+from gradcheck_kit.verdict import Verdict
 
 DTYPES = (np.float64, np.float32)
 DIFFERENCES = "differences"
@@ -19,7 +24,10 @@ TORCH = "torch.autograd"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a subject under an oracle, in a dtype; `report` is None where it was not run."""
+    """One line of the table: a subject under an oracle, in a dtype.
+
+    `report` is None where it was not run, for the reason `not_run`, and where the layer raised, which `raised` tells.
+    """
 
     name: str
     oracle: str
@@ -27,6 +35,14 @@ class Row:
     dtype: str
     report: Report | None
     not_run: str | None = None
+    raised: str | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None where it was not run; a layer that raises at its own reference point is wrong."""
+        if self.raised is not None:
+            return Verdict.FAIL
+        return None if self.report is None else self.report.verdict
 
     @property
     def asked(self) -> str:
@@ -34,18 +50,20 @@ class Row:
         return self.oracle if self.oracle == DIFFERENCES else f"torch on {self.device}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: name, oracle, device, dtype, verdict, resolution, cost, findings."""
+        """Plain JSON values: name, oracle, device, dtype, verdict, resolution, cost, findings; `raised` if it did."""
+        named = {"name": self.name, "oracle": self.oracle, "device": self.device, "dtype": self.dtype}
         if self.report is None:
-            raise ValueError(f"{self.name} was not run: {self.not_run}")
+            verdict = None if self.verdict is None else self.verdict.value
+            return {
+                **named,
+                "verdict": verdict,
+                "resolution": None,
+                "cost": None,
+                "findings": [],
+                "raised": self.raised,
+            }
         said = self.report.to_dict()
-        kept = ("verdict", "resolution", "cost", "findings", "seed")
-        return {
-            "name": self.name,
-            "oracle": self.oracle,
-            "device": self.device,
-            "dtype": self.dtype,
-            **{key: said[key] for key in kept},
-        }
+        return {**named, **{key: said[key] for key in ("verdict", "resolution", "cost", "findings", "seed")}}
 
 
 def rows(seed: int, devices: Sequence[str], not_run: str | None) -> Iterator[Row]:
@@ -64,8 +82,27 @@ def rows(seed: int, devices: Sequence[str], not_run: str | None) -> Iterator[Row
 
 
 def _of_dtype(entry: Entry, dtype: Any, point_seed: list[int], seed: int, devices: Sequence[str]) -> Iterator[Row]:
-    subject = entry.subject(np.random.default_rng(point_seed), dtype)
-    yield Row(entry.name, DIFFERENCES, "cpu", dtype.__name__, examine(subject, seed=seed))
+    def subject() -> Subject:
+        return entry.subject(np.random.default_rng(point_seed), dtype)
+
+    yield _row(entry.name, DIFFERENCES, "cpu", dtype.__name__, lambda: examine(subject(), seed=seed))
     for device in devices:
-        report = parity(twin_of(subject, device), subject, seed=seed)
-        yield Row(entry.name, TORCH, device, dtype.__name__, report)
+        ask = partial(_beside_torch, subject, device, seed)
+        yield _row(entry.name, TORCH, device, dtype.__name__, ask)
+
+
+def _beside_torch(draw: Callable[[], Subject], device: str, seed: int) -> Report:
+    subject = draw()
+    return parity(twin_of(subject, device), subject, seed=seed)
+
+
+def _row(name: str, oracle: str, device: str, dtype: str, ask: Callable[[], Report]) -> Row:
+    """The row that `ask` gives; one layer that raises does not keep the others from being asked."""
+    try:
+        return Row(name, oracle, device, dtype, ask())
+    except Exception as error:
+        *_, last = traceback.extract_tb(error.__traceback__)
+        raised = (
+            f"{name} raised {type(error).__name__} in {last.name} ({Path(last.filename).name}:{last.lineno}): {error}"
+        )
+        return Row(name, oracle, device, dtype, None, raised=raised)

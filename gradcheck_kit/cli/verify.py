@@ -41,7 +41,7 @@ class Results:
     @property
     def verdict(self) -> Verdict:
         """Of every layer, and of the float64 training runs; float32 training is reported beside."""
-        layers = [row.report.verdict for row in self.rows if row.report is not None]
+        layers = [row.verdict for row in self.rows if row.verdict is not None]
         return overall([*layers, *(report.verdict for report in self.binding)])
 
     @property
@@ -56,7 +56,7 @@ class Results:
             "verdict": self.verdict.value,
             "seed": self.seed,
             "environment": environment_now(),
-            "subjects": [row.to_dict() for row in self.rows if row.report is not None],
+            "subjects": [row.to_dict() for row in self.rows if row.verdict is not None],
             "parity": {**self.parity[0].to_dict(), "beside": beside} if self.parity else None,
             "not_run": self.not_run,
         }
@@ -81,7 +81,7 @@ def _results(options: argparse.Namespace, devices: list[str], no_cuda: str | Non
     with screen.working("checking the reference layers"):
         for row in layer_rows.rows(options.seed, devices, no_cuda):
             results.rows.append(row)
-            if row.report is None:
+            if row.verdict is None:
                 results.not_run.append(f"{row.name} beside {row.oracle} on {row.device}: {row.not_run}")
     screen.layer_table(results.rows)
     if options.no_mnist:

@@ -49,10 +49,10 @@ class Screen:
             before = row.name
         self._out.print(table)
         for row in rows:
-            if row.report is not None and not row.report:
+            if row.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
                 self._out.print()
                 self._out.print(Text(f"{row.asked}, {row.dtype}:", style="bold"))
-                self._out.print(Text(str(row.report)))
+                self._out.print(Text(row.raised or str(row.report)))
 
     @contextmanager
     def downloading(self) -> Iterator[Callable[[str, int, int | None], None]]:
@@ -140,8 +140,10 @@ class Screen:
 
 def _cells(row: Any) -> tuple[Any, ...]:
     report: Report | None = row.report
+    if row.raised is not None:
+        return Text("FAIL (raised)", style=COLOURS[Verdict.FAIL]), "", "", ""
     if report is None:
-        return (Text(f"not run: {row.not_run}", style="dim"), "", "", "")
+        return Text(f"not run: {row.not_run}", style="dim"), "", "", ""
     resolution = "" if report.resolution is None else f"{report.resolution:.0e}"
     cost = report.cost
     verdict = Text(report.verdict.value, style=COLOURS[report.verdict])

@@ -387,9 +387,7 @@ def test_the_same_array_on_both_sides_gets_two_gradients() -> None:
 
 def test_relu_has_gradient_zero_at_zero_and_lets_nan_through() -> None:
     layer = ReLU()
-    np.testing.assert_array_equal(
-        layer.forward(np.array([-1.0, -0.0, 0.0, 2.0, np.nan])), [0, 0, 0, 2, np.nan]
-    )
+    np.testing.assert_array_equal(layer.forward(np.array([-1.0, -0.0, 0.0, 2.0, np.nan])), [0, 0, 0, 2, np.nan])
     np.testing.assert_array_equal(layer.backward(np.array([np.inf, 5.0, 5.0, 5.0, 5.0])), [0, 0, 0, 5, 5])
 
 
@@ -403,9 +401,7 @@ def test_relu_lets_its_input_be_overwritten_before_backward() -> None:
 @every_dtype
 def test_sigmoid_does_not_overflow_and_is_accurate_in_both_tails(dtype: Any) -> None:
     layer = Sigmoid()
-    np.testing.assert_array_equal(
-        layer.forward(np.array([-1000, 0, 1000], dtype)), np.array([0, 0.5, 1], dtype)
-    )
+    np.testing.assert_array_equal(layer.forward(np.array([-1000, 0, 1000], dtype)), np.array([0, 0.5, 1], dtype))
     np.testing.assert_array_equal(layer.backward(np.ones(3, dtype)), np.array([0, 0.25, 0], dtype))
     np.testing.assert_allclose(
         layer.forward(np.array([-8, 8], dtype)), [3.353501304664781e-4, 0.9996646498695336], rtol=1e-3

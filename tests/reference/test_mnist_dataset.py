@@ -40,9 +40,7 @@ def idx_bytes(shape: tuple[int, ...], first: int) -> bytes:
     return header + bytes((first + index) % 256 for index in range(int(np.prod(shape))))
 
 
-CONTENT = {
-    name: idx_bytes(shape, 10 * index) for index, (name, shape) in enumerate(zip(NAMES, SHAPES, strict=True))
-}
+CONTENT = {name: idx_bytes(shape, 10 * index) for index, (name, shape) in enumerate(zip(NAMES, SHAPES, strict=True))}
 FILES = tuple(
     ExpectedFile(name, shape, hashlib.sha256(CONTENT[name]).hexdigest())
     for name, shape in zip(NAMES, SHAPES, strict=True)
@@ -178,9 +176,7 @@ def test_the_sources_are_asked_in_order_and_only_for_what_is_still_missing(
     assert third.asked == []
 
 
-def test_what_was_downloaded_is_found_in_the_cache_next_time(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_downloaded_is_found_in_the_cache_next_time(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_sources(monkeypatch, FakeSource())
     mnist.load()
     assert listing(cache) == sorted(NAMES)
@@ -234,10 +230,7 @@ def test_an_explicit_directory_never_falls_through(
     with pytest.raises(mnist.MNISTUnavailable) as raised:
         mnist.load(named)
     first_line = str(raised.value).splitlines()[0]
-    assert (
-        first_line
-        == f"MNIST directory {named}, given by --mnist-dir (the argument 'directory'), lacks {NAMES[2]}."
-    )
+    assert first_line == f"MNIST directory {named}, given by --mnist-dir (the argument 'directory'), lacks {NAMES[2]}."
     assert source.asked == []
 
 
@@ -348,9 +341,7 @@ def test_gunzip_stops_one_byte_past_the_size() -> None:
 # ---- downloads
 
 
-def test_a_mirror_supplies_the_files_and_reports_progress(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mirror_supplies_the_files_and_reports_progress(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[FakeAnswer] = []
 
     def answer(name: str) -> FakeAnswer:
@@ -407,9 +398,7 @@ BAD_ANSWERS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"), BAD_ANSWERS.items(), ids=lambda value: getattr(value, "__name__", "")
-)
+@pytest.mark.parametrize(("answer", "reason"), BAD_ANSWERS.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_a_failed_download_leaves_no_file_and_the_reason_is_told(
     cache: Path, monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], FakeAnswer], reason: str
 ) -> None:
@@ -428,9 +417,7 @@ def test_after_a_failed_download_the_next_source_is_tried(
     assert listing(cache) == sorted(NAMES)
 
 
-def test_a_keyboard_interrupt_during_a_download_leaves_nothing(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_keyboard_interrupt_during_a_download_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(name: str) -> FakeAnswer:
         return FakeAnswer(gzip.compress(CONTENT[name])[:20], breaks_with=KeyboardInterrupt())
 
@@ -474,9 +461,7 @@ def test_plain_http_is_refused_as_address_and_as_redirect() -> None:
         Mirror("insecure", "http://mirror.test/")
     request = urllib.request.Request("https://mirror.test/a")
     with pytest.raises(urllib.error.URLError, match="not HTTPS"):
-        RefuseInsecureRedirects().redirect_request(
-            request, io.BytesIO(), 302, "", Message(), "http://mirror.test/a"
-        )
+        RefuseInsecureRedirects().redirect_request(request, io.BytesIO(), 302, "", Message(), "http://mirror.test/a")
 
 
 def test_a_host_that_never_answers_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -531,9 +516,7 @@ def test_several_processes_that_download_at_once_all_end_with_whole_files(tmp_pa
         )
         for number in range(4)
     ]
-    while len(list(tmp_path.glob("cache.ready.*"))) < 4 and all(
-        process.poll() is None for process in processes
-    ):
+    while len(list(tmp_path.glob("cache.ready.*"))) < 4 and all(process.poll() is None for process in processes):
         time.sleep(0.005)
     (tmp_path / "cache.go").touch()
     seen = set()
@@ -725,9 +708,7 @@ def test_an_unwritable_cache_directory_is_named(cache: Path, monkeypatch: pytest
         cache.chmod(0o700)
 
 
-def test_a_full_disk_names_the_cache_directory_and_leaves_nothing(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_names_the_cache_directory_and_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 

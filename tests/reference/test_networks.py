@@ -265,9 +265,7 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "no params": (lambda: MLP.from_params({}), ValueError, ["'0.W', '0.b'"]),
     "missing bias": (lambda: MLP.from_params({"0.W": np.ones((2, 2))}), ValueError, ["['0.W']", "'0.b'"]),
     "broken chain": (
-        lambda: MLP.from_params(
-            {"0.W": np.ones((2, 3)), "0.b": np.ones(3), "1.W": np.ones((4, 2)), "1.b": np.ones(2)}
-        ),
+        lambda: MLP.from_params({"0.W": np.ones((2, 3)), "0.b": np.ones(3), "1.W": np.ones((4, 2)), "1.b": np.ones(2)}),
         ValueError,
         ["'0.W' has shape (2, 3)", "'1.W' has shape (4, 2)"],
     ),
@@ -295,9 +293,7 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
 
 
 @pytest.mark.parametrize(("bad_call", "error", "words"), BAD_CALLS.values(), ids=BAD_CALLS.keys())
-def test_a_bad_call_says_what_came_and_what_belongs(
-    bad_call: Any, error: type[Exception], words: list[str]
-) -> None:
+def test_a_bad_call_says_what_came_and_what_belongs(bad_call: Any, error: type[Exception], words: list[str]) -> None:
     with pytest.raises(error) as caught:
         bad_call()
     for word in words:
