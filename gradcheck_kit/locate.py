@@ -27,7 +27,7 @@ class Element:
         """In words: where, and by how much."""
         place = f"{name}[{', '.join(map(str, self.index))}]" if self.index else name
         where = f"at {place}" if self.exact else f"near {place}"
-        return f"{where} backward gives {self.analytic:.10g}, the derivative is {self.numeric:.10g} ± {self.error:.1g}"
+        return f"{where}: backward {self.analytic:.10g}, numerical derivative {self.numeric:.10g} ± {self.error:.1g}"
 
 
 def locate(strike: Measurement) -> Element:

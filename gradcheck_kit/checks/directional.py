@@ -119,7 +119,7 @@ def _failure(examination: Examination, name: str, strikes: list[Measurement]) ->
     element = locate(strikes[-1])
     cause = diagnose([strike.comparison for strike in strikes], strikes[-1].elements)
     worst = strikes[-1].comparison
-    lines = [f"the gradient of {name} is wrong: {element.describe(name)}"]
+    lines = [f"the gradient of {name} is wrong", element.describe(name)]
     lines.append(
         f"along a random direction: backward {worst.analytic:.10g}, "
         f"numerical derivative {worst.numeric:.10g} ± {worst.bound:.1g}"
