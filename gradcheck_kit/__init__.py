@@ -12,9 +12,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gradcheck_kit.adapters.build import function, layer, module
     from gradcheck_kit.engine import check, examine
-    from gradcheck_kit.parity.subjects import parity
-    from gradcheck_kit.parity.training import train_parity
+    from gradcheck_kit.provenance import Budget
     from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
+    from gradcheck_kit.side_by_side.subjects import parity
+    from gradcheck_kit.side_by_side.training import train_parity
     from gradcheck_kit.subject import Subject, UsageError
     from gradcheck_kit.verdict import Verdict
 
@@ -24,8 +25,9 @@ _HOME = {
     "layer": "adapters.build",
     "function": "adapters.build",
     "module": "adapters.build",
-    "parity": "parity.subjects",
-    "train_parity": "parity.training",
+    "parity": "side_by_side.subjects",
+    "train_parity": "side_by_side.training",
+    "Budget": "provenance",
     "Report": "report",
     "Finding": "report",
     "Cost": "report",
@@ -36,6 +38,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Budget",
     "Cost",
     "Finding",
     "GradientCheckError",

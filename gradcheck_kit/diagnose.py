@@ -33,19 +33,19 @@ def diagnose(wrong: Sequence[Comparison], elements: int) -> Cause | None:
     factor = _factor(wrong)
     if factor is None:
         return None
-    if abs(factor + 1.0) <= MATCH * wrong[-1].bound / abs(wrong[-1].numeric):
+    if abs(factor + 1.0) <= MATCH * min(c.bound / abs(c.numeric) for c in wrong):
         return Cause("sign-flip", "backward has the wrong sign")
     return Cause("constant-factor", f"backward is {_spelled(factor)} times the derivative") if elements > 1 else None
 
 
 def _factor(wrong: Sequence[Comparison]) -> float | None:
     """The one number by which every analytic value is the numeric one times, to within the bounds."""
-    *others, last = wrong
-    if last.analytic == 0.0 or last.numeric == 0.0:
+    if any(c.analytic == 0.0 or c.numeric == 0.0 for c in wrong):
         return None
-    factor = last.analytic / last.numeric
+    sharpest = min(wrong, key=lambda c: c.bound / abs(c.numeric))  # a factor from a cancelling pair is blurred
+    factor = sharpest.analytic / sharpest.numeric
     spread = MATCH * max(1.0, abs(factor))
-    return factor if all(abs(c.analytic - factor * c.numeric) <= spread * c.bound for c in others) else None
+    return factor if all(abs(c.analytic - factor * c.numeric) <= spread * c.bound for c in wrong) else None
 
 
 def _spelled(factor: float) -> str:

@@ -1,16 +1,20 @@
 """`examine` and `check`: the questions in order, until the answer is known."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from gradcheck_kit.adapters import resolve
+from gradcheck_kit.adapters.reference import forward_of
 from gradcheck_kit.checks import contract, determinism, directional, purity
-from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.provenance import Meter, coarsest, environment_now, generator_of
+from gradcheck_kit.checks.examination import Examination, Reference
+from gradcheck_kit.checks.reference import FLOAT64, in_float64
+from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
-from gradcheck_kit.subject import UsageError
-from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
+from gradcheck_kit.space import Array
+from gradcheck_kit.subject import BudgetSpentError, Subject, UsageError
+from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
 
 QUESTIONS: dict[str, Callable[[Examination], list[Finding]]] = {
     module.QUESTION: module.ask for module in (contract, purity, determinism, directional)
@@ -27,6 +31,8 @@ def examine(
     seed: int = 0,
     require: float | None = None,
     questions: Sequence[str] | None = None,
+    reference: str | Callable[..., Any] | None = None,
+    budget: Budget | float | None = None,
 ) -> Report:
     """Check the gradients of `target` at `inputs` and report; never raises for a wrong gradient.
 
@@ -39,37 +45,45 @@ def examine(
         names: names for the inputs; by default those of the forward's signature.
         seed: where every random number of the check comes from; the same seed repeats the check exactly.
         require: the resolution (relative gradient error) that a PASS must have been able to see; by default
-            1e-6, 1e-2, 0.1, 0.3 for float64, float32, float16, bfloat16.
+            1e-6, 1e-2, 0.1, 0.3 for float64, float32, float16, bfloat16, and 1e-3 for float32 beside a float64 forward.
         questions: the names of the questions to ask, by default all of `gradcheck_kit.engine.QUESTIONS`.
+        reference: what is differentiated where an input has fewer digits than float64: by default the forward in
+            float64 if it can be evaluated so; "float64" to insist on that, "native" for the forward as it is, or a
+            function of the same inputs (and parameters, by keyword) that is evaluated in float64.
+        budget: seconds, or `Budget(seconds=…, evaluations=…)`; a check that runs out of it is INCONCLUSIVE.
 
     Raises:
         UsageError: the target, the inputs or an option cannot be used; the message says what to type instead.
         Exception: whatever the target raises at the given inputs.
     """
-    started = time.perf_counter()
     subject = resolve(target, inputs, vjp=vjp, names=names).restricted_to(wrt)
     asked = _chosen(questions)
-    meter = Meter(subject)
-    outputs = dict(meter.subject.forward(subject.point))
-    dtype = coarsest(subject, outputs)
-    demand = DEFAULT_REQUIRE[dtype] if require is None else _positive(require)
-    examination = Examination(meter.subject, outputs, generator_of(seed), demand)
+    meter = Meter(subject, Budget.of(budget))
+    generator, demand = generator_of(seed), None if require is None else _positive(require)
     findings: list[Finding] = []
     unasked = [name for name in QUESTIONS if name not in asked]
-    for position, name in enumerate(asked):
-        findings += QUESTIONS[name](examination)
-        if any(finding.verdict is not Verdict.PASS for finding in findings):
-            unasked += [f"{later} (meaningless after {name})" for later in asked[position + 1 :]]
-            break
+    examination: Examination | None = None
+    try:
+        examination = _prepared(meter, generator, demand, reference)
+        for name in asked:
+            findings += QUESTIONS[name](examination)
+            if any(finding.verdict is not Verdict.PASS for finding in findings):
+                unasked += [f"{later} (meaningless after {name})" for later in asked[asked.index(name) + 1 :]]
+                break
+    except BudgetSpentError as spent:
+        findings.append(_out_of_budget(str(spent)))
+    dtype = coarsest(subject, {} if examination is None else examination.outputs)
+    found = None if examination is None else examination.reference
     return Report(
         subject=subject.name,
         findings=tuple(findings),
         seed=seed,
-        cost=Cost(meter.forward, meter.vjp, time.perf_counter() - started),
+        cost=Cost(meter.forward, meter.vjp, meter.seconds),
         dtype=dtype,
         device=subject.library.device(subject.point[subject.differentiable[0]]),
         library=subject.library.name,
-        require=demand,
+        require=DEFAULT_REQUIRE[dtype] if examination is None else examination.require,
+        reference="native" if found is None else found.name,
         not_asked=tuple(unasked),
         environment=environment_now(),
     )
@@ -84,6 +98,8 @@ def check(
     seed: int = 0,
     require: float | None = None,
     questions: Sequence[str] | None = None,
+    reference: str | Callable[..., Any] | None = None,
+    budget: Budget | float | None = None,
 ) -> Report:
     """As `examine`, and raises unless the verdict is PASS.
 
@@ -91,10 +107,76 @@ def check(
         GradientCheckError: the verdict is FAIL or INCONCLUSIVE; `.report` holds the report.
         UsageError: as `examine`.
     """
-    report = examine(target, *inputs, vjp=vjp, wrt=wrt, names=names, seed=seed, require=require, questions=questions)
+    report = examine(
+        target,
+        *inputs,
+        vjp=vjp,
+        wrt=wrt,
+        names=names,
+        seed=seed,
+        require=require,
+        questions=questions,
+        reference=reference,
+        budget=budget,
+    )
     if not report:
         raise GradientCheckError(report)
     return report
+
+
+def _prepared(
+    meter: Meter, generator: np.random.Generator, require: float | None, reference: str | Callable[..., Any] | None
+) -> Examination:
+    """The outputs at the point, and what will be differentiated."""
+    subject, library = meter.subject, meter.subject.library
+    _visit_elsewhere(subject)
+    outputs = dict(subject.forward({name: library.copy(array) for name, array in subject.point.items()}))
+    dtype = coarsest(subject, outputs)
+    wide = _reference(meter, outputs, dtype, reference)
+    demand = DEFAULT_REQUIRE[dtype] if wide is None else REQUIRE_BESIDE_FLOAT64[dtype]
+    return Examination(subject, outputs, generator, require or demand, wide)
+
+
+def _reference(
+    meter: Meter, outputs: Mapping[str, Array], dtype: str, wanted: str | Callable[..., Any] | None
+) -> Reference | None:
+    """What is differentiated in the subject's place; None for its own forward."""
+    subject = meter.subject
+    if isinstance(wanted, str) and wanted not in (FLOAT64, "native"):
+        raise UsageError(f"reference={wanted!r}; pass 'float64', 'native', or a function of the same inputs")
+    if wanted == "native" or (wanted is None and (dtype == FLOAT64 or subject.reference is None)):
+        return None
+    if wanted is None or wanted == FLOAT64:
+        forward, name = subject.reference, FLOAT64
+    else:
+        forward, name = forward_of(wanted, subject), getattr(wanted, "__name__", "reference")  # type: ignore[arg-type]
+    found = (
+        "it has no float64 forward" if forward is None else in_float64(subject, outputs, meter.counted(forward), name)
+    )
+    if isinstance(found, Reference):
+        return found
+    if wanted is None:
+        return None
+    raise UsageError(f"reference={name!r} cannot be used for {subject.name}: {found}")
+
+
+def _visit_elsewhere(subject: Subject) -> None:
+    """A first forward at another point: a backward that keeps what the first forward saved is then wrong at ours."""
+    library = subject.library
+    elsewhere = {name: library.copy(array) for name, array in subject.point.items()}
+    for name in subject.differentiable:
+        elsewhere[name] = library.shaped(library.vector(elsewhere[name]) * (1 - 2.0**-4), elsewhere[name])
+    try:
+        subject.forward(elsewhere)
+    except BudgetSpentError:
+        raise
+    except Exception:
+        return  # another point may lie outside the domain; the given one is asked next
+
+
+def _out_of_budget(spent: str) -> Finding:
+    message = f"the budget of {spent} was spent before the answer was known; allow more, or pass a smaller input"
+    return Finding("budget", Verdict.INCONCLUSIVE, message, cause="budget")
 
 
 def _chosen(questions: Sequence[str] | None) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck_kit.checks.rounds import Measurement
-from gradcheck_kit.space import Vector
+from gradcheck_kit.space import Array
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,19 @@ def locate(strike: Measurement) -> Element:
     Args:
         strike: a measurement that mismatches; its round is measured again along parts of its tangent.
     """
-    asked, name, v = strike.round, strike.name, strike.tangent
+    asked, ((name, v),) = strike.round, strike.tangents.items()
     library = asked.examination.library
-    shape = library.shape(asked.point[name])
+    shape = library.shape(v)
+    components = library.vector(v)
 
-    def part(first: int, end: int) -> Vector:
-        mask = np.zeros(len(v))
+    def part(first: int, end: int) -> Array:
+        mask = np.zeros(len(components))
         mask[first:end] = 1.0
-        return v * library.place(mask, asked.point[name])
+        return library.shaped(components * library.place(mask, v), v)
 
-    first, end = _bisect(len(v), _mismatch(strike), lambda a, b: _mismatch(asked.along(name, part(a, b))))
+    first, end = _bisect(len(components), _mismatch(strike), lambda a, b: _mismatch(asked.along(name, part(a, b))))
     single = asked.along(name, part(first, end)).comparison
-    component = float(library.numpy(v[first : first + 1])[0])
+    component = float(library.numpy(components[first : first + 1])[0])
     exact = single.discrepancy > single.bound
     index = tuple(int(i) for i in np.unravel_index(first, shape)) if shape else ()
     return Element(index, single.analytic / component, single.numeric / component, single.bound / abs(component), exact)

@@ -2,36 +2,84 @@
 
 import platform
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from gradcheck_kit.space import FORMATS, Array
-from gradcheck_kit.subject import Subject, UsageError
+from gradcheck_kit.space import FORMATS, Array, Arrays
+from gradcheck_kit.subject import BudgetSpentError, Forward, Pullback, Subject, UsageError
 
 
-@dataclass
+@dataclass(frozen=True)
+class Budget:
+    """What a check may spend: seconds of wall time, evaluations of forward and VJP together; None is no limit.
+
+    It is looked at before every evaluation: one evaluation that never returns cannot be ended from here.
+    """
+
+    seconds: float | None = None
+    evaluations: int | None = None
+
+    @classmethod
+    def of(cls, given: "Budget | float | None") -> "Budget":
+        """A number is seconds; None is no limit.
+
+        Raises:
+            UsageError: neither a budget nor a positive number.
+        """
+        if given is None:
+            return cls()
+        if isinstance(given, Budget):
+            return given
+        if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+            raise UsageError(f"budget={given!r}; pass seconds, or gk.Budget(seconds=…, evaluations=…)")
+        return cls(seconds=float(given))
+
+
 class Meter:
-    """Counts the evaluations of a subject."""
+    """Counts the evaluations of a subject, and ends them when the budget is spent.
 
-    forward: int
-    vjp: int
-    subject: Subject
+    Attributes:
+        subject: the subject, counted.
+        forward, vjp: how often each was evaluated.
+    """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, budget: Budget | None = None) -> None:
         self.forward = self.vjp = 0
+        self._budget = budget or Budget()
+        self._started = time.perf_counter()
+        self.subject = replace(subject, forward=self.counted(subject.forward), pullback=self._pullback(subject))
 
-        def forward(point: Any) -> Any:
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    def counted(self, forward: Forward) -> Forward:
+        """A forward whose calls count."""
+
+        def run(point: Arrays) -> Mapping[str, Array]:
+            self._spend()
             self.forward += 1
-            return subject.forward(point)
+            return forward(point)
 
-        def pullback(point: Any, cotangents: Any) -> Any:
+        return run
+
+    def _pullback(self, subject: Subject) -> Pullback:
+        def run(point: Arrays, cotangents: Arrays) -> Mapping[str, Array | None]:
+            self._spend()
             self.vjp += 1
             return subject.pullback(point, cotangents)
 
-        self.subject = replace(subject, forward=forward, pullback=pullback)
+        return run
+
+    def _spend(self) -> None:
+        seconds, evaluations = self._budget.seconds, self._budget.evaluations
+        if evaluations is not None and self.forward + self.vjp >= evaluations:
+            raise BudgetSpentError(f"{evaluations} evaluations")
+        if seconds is not None and self.seconds >= seconds:
+            raise BudgetSpentError(f"{seconds:g} seconds")
 
 
 def generator_of(seed: int) -> np.random.Generator:

@@ -50,7 +50,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; a number that is not finite becomes its name, since JSON has none."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Report:
         cost: what it spent.
         dtype, device, library: of the differentiable inputs.
         require: the resolution that a PASS demanded.
+        reference: what was differentiated: the subject's own forward ("native"), the same in float64, or another.
         not_asked: the questions that were left out, and why.
         environment: versions of Python and of the libraries.
     """
@@ -76,6 +77,7 @@ class Report:
     device: str
     library: str
     require: float
+    reference: str = "native"
     not_asked: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -109,7 +111,8 @@ class Report:
         if self.not_asked:
             lines.append(f"  not asked: {', '.join(self.not_asked)}")
         cost = f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
-        lines.append(f"  {self.dtype} on {self.device}, seed {self.seed}; {cost}")
+        beside = "" if self.reference == "native" else f" beside a forward in {self.reference}"
+        lines.append(f"  {self.dtype} on {self.device}{beside}, seed {self.seed}; {cost}")
         return "\n".join(lines)
 
     def _headline(self) -> str:
@@ -129,8 +132,9 @@ class Report:
             "schema": SCHEMA,
             "subject": self.subject,
             "verdict": self.verdict.value,
-            "resolution": _plain(self.resolution),
+            "resolution": plain(self.resolution),
             "require": self.require,
+            "reference": self.reference,
             "seed": self.seed,
             "dtype": self.dtype,
             "device": self.device,
@@ -164,7 +168,8 @@ def _block(finding: Finding) -> list[str]:
     return [f"  {line}" for line in lines] + [f"    {line}" for line in rest]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: verdicts by name, tuples as lists, numbers that are not finite by name."""
     if isinstance(value, Verdict):
         return value.value
     if isinstance(value, float) and not math.isfinite(value):

@@ -87,6 +87,12 @@ class Library(Protocol):
     def place(self, values: FloatVector, like: Array) -> Vector:
         """NumPy values as a vector on `like`'s device."""
 
+    def moved(self, array: Array, tangent: Array, t: float) -> Array:
+        """A fresh array + t·tangent, in the array's own dtype."""
+
+    def widened(self, array: Array) -> Array:
+        """A fresh float64 array with the same values, shape and device."""
+
     def numpy(self, vector: Vector) -> FloatVector:
         """A vector's values in NumPy."""
 
@@ -146,6 +152,12 @@ class NumPy:
     def place(self, values: FloatVector, like: Array) -> Vector:
         return values
 
+    def moved(self, array: Array, tangent: Array, t: float) -> Array:
+        return np.asarray(array + np.asarray(tangent).dtype.type(t) * tangent)
+
+    def widened(self, array: Array) -> Array:
+        return np.array(array, dtype=np.float64)
+
     def numpy(self, vector: Vector) -> FloatVector:
         return np.asarray(vector, dtype=np.float64)
 
@@ -166,7 +178,7 @@ class NumPy:
         return np.rint(vector)
 
     def median(self, vector: Vector) -> float:
-        return float(np.median(vector))
+        return float(np.median(vector)) if len(vector) else 0.0
 
 
 def inner(one: Vector, other: Vector) -> float:

@@ -1,12 +1,17 @@
 """Subject: what is being checked, as named arrays in, named arrays out. All that adapters make, all that checks see."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gradcheck_kit.space import Array, Arrays, Library
 
 Forward = Callable[[Arrays], Mapping[str, Array]]
 Pullback = Callable[[Arrays, Arrays], Mapping[str, Array | None]]
+
+
+class BudgetSpentError(Exception):
+    """The evaluations or seconds allowed to a check are spent; it ends with what it knows."""
 
 
 class UsageError(ValueError):
@@ -26,6 +31,10 @@ class Subject:
             shapes and dtypes.
         pullback: (point, cotangents by output name) → gradients by input name, one for each differentiable
             input; None stands for "no gradient", which claims that the derivative is zero.
+        reference: the same function where it takes every floating-point array as float64, to differentiate in its
+            place; None if there is no way to evaluate it so. Whether it really does is tried before it is used.
+        parameters: the names in `point` that are parameters and not inputs.
+        positional: point → the inputs as the caller passed them, in order; by default all of the point.
     """
 
     name: str
@@ -34,6 +43,9 @@ class Subject:
     differentiable: tuple[str, ...]
     forward: Forward
     pullback: Pullback
+    reference: Forward | None = None
+    parameters: tuple[str, ...] = ()
+    positional: Callable[[Arrays], Sequence[Any]] | None = None
 
     def __post_init__(self) -> None:
         if not self.differentiable:

@@ -12,6 +12,9 @@ CLEARING = 3.0  # a retry that agrees clears an earlier strike if it would have 
 DEFAULT_REQUIRE = {"float64": 1e-6, "float32": 1e-2, "float16": 0.1, "bfloat16": 0.3}
 """The resolution that a PASS must have reached, by the coarsest dtype involved."""
 
+REQUIRE_BESIDE_FLOAT64 = DEFAULT_REQUIRE | {"float32": 1e-3}
+"""The same where a float64 forward is differentiated: only the backward's own rounding is left to limit it."""
+
 
 class Verdict(Enum):
     """What a check concluded. Only PASS is true."""
@@ -40,9 +43,14 @@ def of_ratio(worst: float) -> Verdict:
 
 
 class Outcome(Enum):
-    """What one comparison says: they agree and it was sharp enough; a strike against the gradient; neither."""
+    """What one comparison says.
+
+    They agree, and it was sharp enough; they agree as far as a kink allows (the backward's number lies between the
+    one-sided derivatives); a strike against the gradient; none of these.
+    """
 
     AGREES = "agrees"
+    EXCUSED = "excused"
     STRIKE = "strike"
     UNDECIDED = "undecided"
 
@@ -57,6 +65,7 @@ class Comparison:
         scale: the size of the analytic side, free of cancellation; 0 where the gradient is zero.
         slope: the size of the numeric side, free of cancellation.
         ground: the size of the function's values, against which a zero gradient is judged.
+        bound_at_kink: at a kink, by how much they may differ if the gradient lies between the one-sided derivatives.
     """
 
     analytic: float
@@ -65,6 +74,7 @@ class Comparison:
     scale: float
     slope: float
     ground: float
+    bound_at_kink: float | None = None
 
     @property
     def discrepancy(self) -> float:
@@ -82,14 +92,16 @@ class Comparison:
         """Agreement within a bound that is sharp enough, a discrepancy beyond doubt, or neither."""
         if not math.isfinite(self.analytic):
             return Outcome.STRIKE
-        if not math.isfinite(self.numeric) or not math.isfinite(self.bound):
-            return Outcome.UNDECIDED
-        if self.discrepancy <= self.bound:
-            return Outcome.AGREES if self.resolution <= require else Outcome.UNDECIDED
+        if self.discrepancy <= self.bound and self.resolution <= require:
+            return Outcome.AGREES
+        if self.bound_at_kink is not None:
+            return Outcome.EXCUSED if self.discrepancy <= self.bound_at_kink else Outcome.UNDECIDED
+        return Outcome.STRIKE if self._beyond_doubt() else Outcome.UNDECIDED
+
+    def _beyond_doubt(self) -> bool:
+        """Whether the discrepancy is far beyond a bound that is itself small (never with NaN or an infinite bound)."""
         size = max(self.slope, self.scale)
-        if self.discrepancy > CLEAR_MARGIN * self.bound and self.bound <= CLEAR_PART * size:
-            return Outcome.STRIKE
-        return Outcome.UNDECIDED
+        return self.discrepancy > CLEAR_MARGIN * self.bound and self.bound <= CLEAR_PART * size
 
     def clears(self, earlier: "Comparison", require: float) -> bool:
         """Whether this agreement is sharp enough to take an earlier discrepancy back."""

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradcheck_kit.adapters.libraries import library_of
-from gradcheck_kit.adapters.randomness import FrozenRandomness
+from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.signature import Structure, matched_gradients, named_arguments, named_outputs
 from gradcheck_kit.space import Array, Arrays
 from gradcheck_kit.subject import Subject, UsageError
@@ -37,7 +36,7 @@ def subject_of(
     library = library_of(inputs)
     arguments = named_arguments(title, forward, inputs, names, library)
     differentiable = tuple(arguments.differentiable(library))
-    randomness = FrozenRandomness()
+    randomness = randomness_of(library, inputs)
     structure = Structure(None, None)
 
     def run(point: Arrays) -> dict[str, Array]:
@@ -52,4 +51,4 @@ def subject_of(
             returned = vjp(structure.packed(cotangents), *arguments.placed(point))
         return matched_gradients(title, library, returned, arguments.names, differentiable)
 
-    return Subject(title, library, arguments.arrays, differentiable, run, pullback)
+    return Subject(title, library, arguments.arrays, differentiable, run, pullback, run, (), arguments.placed)

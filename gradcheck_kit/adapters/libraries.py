@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.space import Library, NumPy
 
 
@@ -15,3 +16,12 @@ def library_of(values: Iterable[Any]) -> Library:
 
         return Torch()
     return NumPy()
+
+
+def randomness_of(library: Library, arrays: Iterable[Any]) -> FrozenRandomness:
+    """What freezes the global generators that a function of these arrays may draw from."""
+    if library.name == "torch":
+        from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness
+
+        return FrozenTorchRandomness(arrays)
+    return FrozenRandomness()

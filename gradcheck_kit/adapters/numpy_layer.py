@@ -1,13 +1,13 @@
 """The textbook layer: `forward(*inputs)`, `backward(cotangent)`, parameters with their gradients beside them."""
 
-import copy
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradcheck_kit.adapters.libraries import library_of
+from gradcheck_kit.adapters.libraries import library_of, randomness_of
+from gradcheck_kit.adapters.private_copy import private_copy
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.signature import (
     Arguments,
@@ -42,16 +42,29 @@ def subject_of(
     title = name or type(layer).__name__
     library = library_of(inputs)
     arguments = named_arguments(title, layer.forward, inputs, names, library)
-    twin = _Twin(title, library, _private_copy(layer, title), arguments, FrozenRandomness())
+    randomness = randomness_of(library, inputs)
+    twin = _Twin(title, library, _copied(layer, title), arguments, randomness)
     twin.find_parameters()
+    wide = _Twin(title, library, _copied(layer, title, float64=True), arguments, randomness)
+    wide.places = twin.places
     point = {**arguments.arrays, **twin.parameters()}
     differentiable = tuple(name for name, array in point.items() if library.dtype(array) in FORMATS)
-    return Subject(title, library, point, differentiable, twin.forward, twin.pullback)
+    return Subject(
+        title,
+        library,
+        point,
+        differentiable,
+        twin.forward,
+        twin.pullback,
+        reference=wide.forward,
+        parameters=tuple(twin.places),
+        positional=arguments.placed,
+    )
 
 
-def _private_copy(layer: Any, title: str) -> Any:
+def _copied(layer: Any, title: str, *, float64: bool = False) -> Any:
     try:
-        return copy.deepcopy(layer)
+        return private_copy(layer, float64=float64)
     except Exception as error:
         raise UsageError(
             f"{title} cannot be deep-copied ({type(error).__name__}: {error}), and the original is not to be touched; "

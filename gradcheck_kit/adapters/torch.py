@@ -1,16 +1,14 @@
 """torch: a module, an `autograd.Function`, or any callable on tensors. Autograd supplies the VJP."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.signature import Arguments, named_arguments, named_outputs
-from gradcheck_kit.adapters.torch_library import Torch
+from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.space import FORMATS, Arrays
 from gradcheck_kit.subject import Subject, UsageError
 
@@ -47,12 +45,13 @@ def subject_of(
         apply = target.apply if function else target
         parameters, call = {}, lambda point: apply(*arguments.placed(point))
     point = {**arguments.arrays, **parameters}
+    return _subject(title, point, call, arguments, tuple(parameters))
+
+
+def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parameters: tuple[str, ...]) -> Subject:
+    library = Torch()
     differentiable = tuple(n for n, tensor in point.items() if library.dtype(tensor) in FORMATS)
-    return _subject(title, library, point, differentiable, call)
-
-
-def _subject(title: str, library: Torch, point: Arrays, differentiable: tuple[str, ...], call: Call) -> Subject:
-    randomness = FrozenTorchRandomness([tensor.device for tensor in point.values()])
+    randomness = FrozenTorchRandomness(point.values())
 
     def forward(at: Arrays) -> dict[str, Tensor]:
         with randomness.replayed(), torch.enable_grad():
@@ -60,8 +59,10 @@ def _subject(title: str, library: Torch, point: Arrays, differentiable: tuple[st
 
     def pullback(at: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
         leaves = {n: at[n].detach().requires_grad_(True) for n in differentiable}
+        # A forward may work in place on what it is given, which autograd forbids on a leaf.
+        given = {n: leaf.clone() if n in arguments.arrays else leaf for n, leaf in leaves.items()}
         with randomness.replayed(), torch.enable_grad():
-            outputs = named_outputs(library, call({**at, **leaves}))
+            outputs = named_outputs(library, call({**at, **given}))
             pulled = [n for n, output in outputs.items() if output.requires_grad]
             if not pulled:
                 return dict.fromkeys(differentiable)
@@ -73,22 +74,29 @@ def _subject(title: str, library: Torch, point: Arrays, differentiable: tuple[st
             )
         return dict(zip(differentiable, gradients, strict=True))
 
-    return Subject(title, library, point, differentiable, forward, pullback)
+    return Subject(title, library, point, differentiable, forward, pullback, forward, parameters, arguments.placed)
 
 
 def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call]:
     """The parameters to check, under names no input has, and the call that takes them from a point."""
     own = {n: p for n, p in module.named_parameters() if p.requires_grad}
     public = {n: f"param.{n}" if n in arguments.names else n for n in own}
-    buffers = {n: b.detach().clone() for n, b in module.named_buffers()}
+    fixed = {n: p.detach() for n, p in module.named_parameters() if not p.requires_grad}
+    fixed.update({n: b.detach().clone() for n, b in module.named_buffers()})
 
     def call(point: Mapping[str, Tensor]) -> Any:
+        wide = any(tensor.dtype == torch.float64 for tensor in point.values())
         # Fresh buffers each time: running statistics begin where the module's are now, and end with the call.
-        state = {n: b.clone() for n, b in buffers.items()}
+        state = {n: _as_wide(t) if wide else t.clone() for n, t in fixed.items()}
         state.update({n: point[public[n]] for n in own})
         return torch.func.functional_call(module, state, tuple(arguments.placed(point)))
 
     return {public[n]: p.detach().clone() for n, p in own.items()}, call
+
+
+def _as_wide(tensor: Tensor) -> Tensor:
+    """A fresh tensor, float64 if it is floating-point: what stands beside float64 inputs has to be so too."""
+    return tensor.to(torch.float64, copy=True) if tensor.is_floating_point() else tensor.clone()
 
 
 def _without_context(function: type[torch.autograd.Function]) -> Callable[..., Any]:
@@ -101,21 +109,3 @@ def _without_context(function: type[torch.autograd.Function]) -> Callable[..., A
 
     signature.__signature__ = inspect.Signature(parameters[1:] if combined else parameters)  # type: ignore[attr-defined]
     return signature
-
-
-class FrozenTorchRandomness(FrozenRandomness):
-    """Replays torch's generators too, on the CPU and on the CUDA devices in use."""
-
-    def __init__(self, devices: Sequence[torch.device]) -> None:
-        super().__init__()
-        self._devices = sorted({d.index or 0 for d in devices if d.type == "cuda"})
-        self._torch_state = torch.get_rng_state()
-        self._cuda_states = [torch.cuda.get_rng_state(i) for i in self._devices]
-
-    @contextmanager
-    def replayed(self) -> Iterator[None]:
-        with super().replayed(), torch.random.fork_rng(self._devices):
-            torch.set_rng_state(self._torch_state)
-            for index, state in zip(self._devices, self._cuda_states, strict=True):
-                torch.cuda.set_rng_state(state, index)
-            yield

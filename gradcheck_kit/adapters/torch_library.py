@@ -1,11 +1,14 @@
 """torch tensors as a `Library`; the arithmetic stays on the tensor's own device."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.space import Array, FloatVector, Format, Vector
 
 
@@ -47,6 +50,12 @@ class Torch:
     def place(self, values: FloatVector, like: Tensor) -> Vector:
         return torch.from_numpy(np.ascontiguousarray(values)).to(like.device)
 
+    def moved(self, array: Tensor, tangent: Tensor, t: float) -> Tensor:
+        return torch.add(array.detach(), tangent, alpha=t)
+
+    def widened(self, array: Tensor) -> Tensor:
+        return array.detach().to(torch.float64, copy=True)
+
     def numpy(self, vector: Vector) -> FloatVector:
         values: FloatVector = vector.detach().cpu().numpy()
         return values
@@ -70,4 +79,48 @@ class Torch:
         return torch.round(vector)
 
     def median(self, vector: Vector) -> float:
-        return float(vector.median())
+        return float(vector.median()) if len(vector) else 0.0
+
+
+class FrozenTorchRandomness(FrozenRandomness):
+    """Replays torch's generators too, on the CPU and on the CUDA devices in use, in full-precision arithmetic."""
+
+    def __init__(self, arrays: Iterable[Any]) -> None:
+        super().__init__()
+        devices = {a.device for a in arrays if isinstance(a, Tensor) and a.device.type == "cuda"}
+        self._devices = sorted({d.index or 0 for d in devices})
+        self._torch_state = torch.get_rng_state()
+        self._cuda_states = [torch.cuda.get_rng_state(i) for i in self._devices]
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        with super().replayed(), torch.random.fork_rng(self._devices), full_precision():
+            torch.set_rng_state(self._torch_state)
+            for index, state in zip(self._devices, self._cuda_states, strict=True):
+                torch.cuda.set_rng_state(state, index)
+            yield
+
+
+REDUCED: tuple[tuple[Any, str], ...] = (
+    (torch.backends.cuda.matmul, "allow_tf32"),
+    (torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"),
+    (torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"),
+    (torch.backends.cudnn, "allow_tf32"),
+)
+"""Switches that let torch compute in fewer digits than the dtype has."""
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Within the block no reduced-precision matrix product is allowed; afterwards the switches are as before."""
+    before = [getattr(backend, switch) for backend, switch in REDUCED]
+    products = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("highest")
+        for backend, switch in REDUCED:
+            setattr(backend, switch, False)
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        for (backend, switch), value in zip(REDUCED, before, strict=True):
+            setattr(backend, switch, value)

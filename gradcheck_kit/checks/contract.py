@@ -13,9 +13,8 @@ def ask(examination: Examination) -> list[Finding]:
     findings = _of_outputs(examination)
     if not findings:
         subject = examination.subject
-        gradients = subject.pullback(subject.point, examination.cotangents())
         for name in subject.differentiable:
-            findings += _of_gradient(examination, name, gradients.get(name))
+            findings += _of_gradient(examination, name, examination.first_pull.gradients.get(name))
     return findings or [passed(QUESTION, "outputs and gradients are finite, of the right number, shapes and dtypes")]
 
 

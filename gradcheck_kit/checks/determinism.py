@@ -20,9 +20,9 @@ def ask(examination: Examination) -> list[Finding]:
         message = f"the forward gave two answers at the same inputs: {name} differs by {spread:.1g} of its size"
         advice = "freeze its randomness, for example a Generator seeded inside the function"
         return [Finding(QUESTION, Verdict.INCONCLUSIVE, f"{message}; {advice}")]
-    cotangents = examination.cotangents()
-    first = dict(subject.pullback(subject.point, cotangents))
-    backward = _spread(examination, first, dict(subject.pullback(subject.point, cotangents)))
+    first = examination.first_pull
+    again = dict(subject.pullback(subject.point, first.cotangents))
+    backward = _spread(examination, first.gradients, again)
     if backward is not None:
         name, spread = backward
         message = (

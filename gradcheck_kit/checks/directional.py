@@ -1,15 +1,17 @@
 """Does every gradient agree with the numerical derivative, along directions in which no element can hide?
 
-⟨vjp(u), v⟩ = ⟨u, J v⟩ is asked for each input alone, three times with fresh u and v. A match is strong evidence (by
+⟨vjp(u), v⟩ = ⟨u, J v⟩ is asked three times with fresh u and v: of all inputs moving together, so that the cost of
+a pass does not grow with their number, and where that does not settle it of each alone. A match is strong evidence (by
 chance it happens as rarely as the resolution is small); a mismatch is weak evidence, since a kink or a hidden scale
 may be at fault. So a mismatch is asked again with other steps and directions, and only a repeated one is a FAIL.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.checks.rounds import Measurement, Round
+from gradcheck_kit.checks.rounds import Look, Measurement, Round
 from gradcheck_kit.diagnose import diagnose
 from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
@@ -20,36 +22,39 @@ from gradcheck_kit.verdict import Outcome, Verdict
 QUESTION = "directional"
 STRIKES = 2
 
-
-@dataclass(frozen=True)
-class Attempt:
-    """How one look differs from the first: smaller steps, or every element moved by its own size."""
-
-    shrink: float = 1.0
-    per_element: bool = False
-
-
-ATTEMPTS = (Attempt(), Attempt(shrink=8), Attempt(per_element=True), Attempt(shrink=8, per_element=True))
-
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
-ROUNDS = ((Kind.PLAIN, 1.0), (Kind.ALIGNED, 8.0), (Kind.EQUALISED, 0.125))
+LOOKS = (Look(Kind.PLAIN, 1.0), Look(Kind.ALIGNED, 8.0), Look(Kind.EQUALISED, 0.125))
+
+
+def attempts(look: Look, low_precision: bool) -> list[Look]:
+    """How one look is repeated: smaller steps, every element moved by its own size, both.
+
+    Where a forward in float64 was differentiated to no avail, the subject's own is at last.
+    """
+    changes = [(1.0, False), (8.0, False), (1.0, True), (8.0, True)]
+    tried = [replace(look, shrink=shrink, per_element=own) for shrink, own in changes]
+    return [*tried, *(replace(attempt, reference=False) for attempt in tried[:3])] if low_precision else tried
 
 
 @dataclass
 class _Case:
-    """What has been measured of one input in one round, and what follows from it."""
+    """What has been measured of one input in one look, and what follows from it."""
 
     measurements: list[Measurement]
     require: float
     verdict: Verdict | None = None
+    kink: bool = False
 
     def add(self, measurement: Measurement) -> None:
         """Settle the case if this measurement, with the earlier ones, allows it."""
         earlier = self.strikes()
         self.measurements.append(measurement)
-        if measurement.comparison.outcome(self.require) is Outcome.AGREES:
+        outcome = measurement.comparison.outcome(self.require)
+        if outcome is Outcome.AGREES:
             if all(measurement.comparison.clears(strike.comparison, self.require) for strike in earlier):
                 self.verdict = Verdict.PASS
+        elif outcome is Outcome.EXCUSED:
+            self.kink = True
         elif len(self.strikes()) >= STRIKES:
             self.verdict = Verdict.FAIL
 
@@ -60,58 +65,79 @@ class _Case:
 def ask(examination: Examination) -> list[Finding]:
     """One finding for every differentiable input."""
     names = examination.subject.differentiable
-    cases: dict[str, list[_Case]] = {name: [] for name in names}
-    for kind, magnitude in ROUNDS:
-        pending = [name for name in names if _still_open(cases[name])]
-        for name, case in _settle(examination, kind, magnitude, pending).items():
+    resolved = _together(examination, names) if len(names) > 1 else {}
+    cases: dict[str, list[_Case]] = {name: [] for name in names if name not in resolved}
+    for look in LOOKS:
+        pending = [name for name, settled in cases.items() if _still_open(settled)]
+        for name, case in _alone(examination, look, pending).items():
             cases[name].append(case)
-    return [_finding(examination, name, cases[name]) for name in names]
+    return [resolved[n] if n in resolved else _finding(examination, n, cases[n]) for n in names]
+
+
+def _together(examination: Examination, names: Sequence[str]) -> dict[str, Finding]:
+    """The inputs that agree when all move together, each resolved as sharply as is required of it alone."""
+    worst = dict.fromkeys(names, 0.0)
+    for look in LOOKS:
+        measurement = Round(examination, replace(look, together=True)).measure(names)
+        if measurement.comparison.outcome(examination.require) is not Outcome.AGREES:
+            return {}
+        worst = {name: max(worst[name], measurement.resolution_of(name)) for name in names}
+    sharp = {name: seen for name, seen in worst.items() if seen <= examination.require}
+    return {name: _agreement(measurement, name, seen) for name, seen in sharp.items()}
 
 
 def _still_open(cases: list[_Case]) -> bool:
-    """A wrong input is not asked again."""
-    return all(case.verdict is not Verdict.FAIL for case in cases)
+    """A wrong input is not asked again, nor one that could not be decided at all."""
+    return all(case.verdict is Verdict.PASS for case in cases)
 
 
-def _settle(examination: Examination, kind: Kind, magnitude: float, names: list[str]) -> Mapping[str, _Case]:
-    """One round for all inputs together: they share the cotangent, and so the VJPs."""
+def _alone(examination: Examination, look: Look, names: Sequence[str]) -> Mapping[str, _Case]:
+    """One look at each input alone: they share the cotangent, and so the VJPs."""
     cases = {name: _Case([], examination.require) for name in names}
-    for attempt in ATTEMPTS:
-        pending = [name for name in names if cases[name].verdict is None]
+    for attempt in attempts(look, examination.reference is not None):
+        pending = [name for name in names if cases[name].verdict is None and not cases[name].kink]
         if not pending:
             break
-        asked = Round.draw(examination, magnitude, attempt.shrink, attempt.per_element)
+        asked = Round(examination, attempt)
         for name in pending:
-            cases[name].add(asked.measure(name, kind))
+            cases[name].add(asked.measure([name]))
+    _beside_the_kink(examination, look, cases)
     return cases
 
 
+def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _Case]) -> None:
+    """A look right beside the point, where that sits on a kink and the gradient lies between the one-sided slopes."""
+    for shrink in (1.0, 8.0):
+        pending = [name for name, case in cases.items() if case.kink and case.verdict is None]
+        if pending:
+            asked = Round(examination, replace(look, nudge=True, shrink=shrink))
+            for name in pending:
+                cases[name].add(asked.measure([name]))
+
+
 def _finding(examination: Examination, name: str, cases: list[_Case]) -> Finding:
-    measurements = [m for case in cases for m in case.measurements]
-    last = measurements[-1].comparison
     for case in cases:
         if case.verdict is Verdict.FAIL:
             return _failure(examination, name, case.strikes())
-    undecided = [case for case in cases if case.verdict is None]
-    if undecided:
-        return _undecided(name, undecided[0].measurements, examination.require)
-    count = measurements[-1].elements
-    if count == 0:
-        return Finding(QUESTION, Verdict.PASS, f"{name} has no elements: there is nothing to differentiate", input=name)
-    resolution = max(case.measurements[-1].comparison.resolution for case in cases)
+    for case in cases:
+        if case.verdict is None:
+            return _undecided(name, case.measurements, examination.require)
+    resolution = max(case.measurements[-1].resolution_of(name) for case in cases)
+    return _agreement(cases[-1].measurements[-1], name, resolution, any(case.kink for case in cases))
+
+
+def _agreement(measurement: Measurement, name: str, resolution: float, kink: bool = False) -> Finding:
+    seen = measurement.comparison
+    if math.prod(measurement.round.examination.library.shape(measurement.tangents[name])) == 0:
+        message = f"{name} has no elements: there is nothing to differentiate"
+        return Finding(QUESTION, Verdict.PASS, message, input=name)
     message = f"the gradient of {name} agrees; an error of {resolution:.1g} of it would have been seen"
-    if last.scale == 0.0:
-        message = f"the gradient of {name} is zero here, and so is the derivative, to within {last.bound:.1g}"
+    if measurement.sizes[name] == 0.0:
+        message = f"the gradient of {name} is zero here, and so is the derivative, to within {seen.bound:.1g}"
+    if kink:
+        message += "; the input sits on a kink: there it lies between the one-sided derivatives, beside it it agrees"
     return Finding(
-        QUESTION,
-        Verdict.PASS,
-        message,
-        name,
-        None,
-        last.analytic,
-        last.numeric,
-        last.bound,
-        resolution=resolution,
+        QUESTION, Verdict.PASS, message, name, None, seen.analytic, seen.numeric, seen.bound, resolution=resolution
     )
 
 
@@ -142,7 +168,7 @@ def _failure(examination: Examination, name: str, strikes: list[Measurement]) ->
 
 def _undecided(name: str, measurements: list[Measurement], require: float) -> Finding:
     """The reason is the obstacle of the sharpest look."""
-    sharpest = min(measurements, key=lambda m: m.comparison.bound)
+    sharpest = min(measurements, key=lambda m: (m.comparison.bound, not m.estimate.obstacle))
     seen = sharpest.comparison
     obstacle = sharpest.estimate.obstacle or Obstacle.NOISE
     message = (

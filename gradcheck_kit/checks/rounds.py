@@ -1,16 +1,19 @@
-"""One round of probing: a point on its lattice, one cotangent, its gradients with their own rounding, and the
-measurement of an input along a tangent."""
+"""One round of probing: a point, a cotangent, the gradients there with their own rounding, a tangent for each input.
+
+All inputs of a round are measured against the same VJPs, each alone or all moving together.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.differences.estimate import Estimate, differentiate
-from gradcheck_kit.differences.line import Line, scheme_for, snapped_point, snapped_tangent
-from gradcheck_kit.differences.probe import Kind, dithered, scale_of, tangent
+from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
+from gradcheck_kit.differences.line import Line, Scale, scheme_for, snapped_point, snapped_tangent
+from gradcheck_kit.differences.probe import Kind, dithered, nudged, scale_of, tangent, towards_zero
 from gradcheck_kit.differences.scheme import Scheme
-from gradcheck_kit.space import FORMATS, Array, Arrays, Vector, inner, norm
+from gradcheck_kit.space import FORMATS, Array, Arrays, inner, norm
 from gradcheck_kit.verdict import Comparison
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
@@ -18,116 +21,226 @@ DITHER_FACTOR = 4.0  # the true rounding error was at most 2.2 of the largest di
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One input measured along one tangent: the numerical estimate beside the analytic number."""
+class Look:
+    """How a round looks: how large the cotangent, which tangents, which steps, where, and at what.
 
-    round: "Round"
-    name: str
-    tangent: Vector
-    estimate: Estimate
-    comparison: Comparison
+    Attributes:
+        kind: of the tangents.
+        magnitude: of the cotangents.
+        shrink: how many times smaller the first step is.
+        per_element: whether each element moves by its own size instead of its array's.
+        nudge: whether the point is moved by a small random amount first, off a kink.
+        together: whether the inputs will move together; each is then scaled to contribute alike.
+        reference: whether the forward in float64 is differentiated, where there is one.
+    """
 
-    @property
-    def elements(self) -> int:
-        return len(self.tangent)
+    kind: Kind
+    magnitude: float
+    shrink: float = 1.0
+    per_element: bool = False
+    nudge: bool = False
+    together: bool = False
+    reference: bool = True
 
 
 @dataclass(frozen=True)
-class Round:
-    """A point, a cotangent, and the gradients there; all inputs are measured against the same VJPs.
+class Measurement:
+    """Inputs measured along tangents: the numerical estimate beside the analytic number.
 
     Attributes:
-        point: the primal, every differentiable input on the lattice of its stencil.
-        cotangents: u as vectors, by output.
-        gradients: vjp(u) as vectors, by input.
-        dithers: how the gradients change when point and cotangent move by a unit in the last place, at random.
-        scales: how far each element of each input moves at step 1.
-        ground: the size of the weighted outputs.
-        floor: the noise that rounding the outputs must cause.
+        tangents: v by input.
+        estimate: of ⟨u, J v⟩.
+        comparison: with ⟨vjp(u), v⟩.
+        sizes: for each input the size of its part of the analytic number, free of cancellation.
     """
 
-    examination: Examination
-    point: Arrays
-    cotangents: Mapping[str, Vector]
-    gradients: Mapping[str, Vector]
-    dithers: tuple[Mapping[str, Vector], ...]
-    scales: Mapping[str, Vector]
-    schemes: Mapping[str, Scheme]
+    round: "Round"
+    tangents: Arrays
+    estimate: Estimate
+    comparison: Comparison
+    sizes: Mapping[str, float]
 
-    @classmethod
-    def draw(cls, examination: Examination, magnitude: float, shrink: float, per_element: bool) -> "Round":
-        """A fresh cotangent of the given magnitude, and the VJPs at it."""
-        subject, library = examination.subject, examination.library
-        schemes, scales, point = {}, {}, dict(subject.point)
+    @property
+    def elements(self) -> int:
+        library = self.round.examination.library
+        return sum(math.prod(library.shape(v)) for v in self.tangents.values())
+
+    def resolution_of(self, name: str) -> float:
+        """The smallest relative error in the gradient of `name` that the comparison could have seen."""
+        bound = self.comparison.bound
+        if bound == 0.0:
+            return 0.0
+        size = self.sizes[name] or self.comparison.ground
+        return bound / size if size > 0.0 else math.inf
+
+
+class Round:
+    """A point, a cotangent, the gradients there, and a tangent for each differentiable input.
+
+    Attributes:
+        examination: whose subject is probed.
+        look: how.
+        point: the primal, in the inputs' own dtypes; the backward is asked here.
+        gradients: vjp(u) by input; a missing one is the zero that it claims.
+        tangents: v by input.
+        line_point: the point as the forward that is differentiated takes it.
+    """
+
+    def __init__(self, examination: Examination, look: Look) -> None:
+        self.examination, self.look = examination, look
+        self._library = examination.library
+        self._exact = examination.reference if look.reference else None
+        self._schemes: dict[str, Scheme] = {}
+        self._scales: dict[str, Scale] = {}
+        self.point = self._placed()
+        self.cotangents = examination.cotangents(look.magnitude, equalised=look.kind is Kind.EQUALISED)
+        self.gradients = self._pulled(self.point, self.cotangents)
+        self.line_point = self._line_point()
+        self.tangents = self._drawn()
+        self._dithers = self._measured_dithers()
+
+    # -- the point ------------------------------------------------------------------------------------------------
+
+    def _placed(self) -> Arrays:
+        """The subject's point; where its own forward is differentiated, on the lattice of the stencil."""
+        subject, library = self.examination.subject, self._library
+        point = dict(subject.point)
         for name in subject.differentiable:
-            array = subject.point[name]
-            schemes[name] = scheme_for(library, array, examination.outputs).smaller(shrink)
-            scales[name] = scale_of(library, array, per_element)
-            point[name] = snapped_point(library, array, scales[name], schemes[name])
-        cotangents = examination.cotangents(magnitude)
-        gradients = _vectors(examination, subject.pullback(point, cotangents), point)
-        dithers = []
+            if self.look.nudge:
+                point[name] = nudged(library, self.examination.generator, point[name])
+            outputs = self.examination.outputs if self._exact is None else self._exact.outputs
+            like = point[name] if self._exact is None else library.widened(point[name])
+            self._schemes[name] = scheme_for(library, [like], outputs).smaller(self.look.shrink)
+            self._scales[name] = scale_of(library, like, self.look.per_element)
+            if self._exact is None:
+                point[name] = snapped_point(library, like, self._scales[name], self._schemes[name])
+        return point
+
+    def _line_point(self) -> Arrays:
+        return self.point if self._exact is None else self._exact.widened(self.point)
+
+    def _drawn(self) -> dict[str, Array]:
+        """A fresh tangent for each input; together, each scaled down to contribute as much as the least of them."""
+        library, generator = self._library, self.examination.generator
+        drawn = {}
+        sizes = {}
+        for name, gradient in self.gradients.items():
+            g = library.vector(gradient)
+            drawn[name] = tangent(library, generator, self.look.kind, self.point[name], g, self._scales[name])
+            sizes[name] = norm(g * drawn[name])
+        least = min((size for size in sizes.values() if size > 0.0), default=0.0)
+        tangents = {}
+        for name, v in drawn.items():
+            factor = least / sizes[name] if self.look.together and sizes[name] > least else 1.0
+            like = self.line_point[name]
+            tangents[name] = snapped_tangent(library, like, factor * v, self._scales[name], self._schemes[name])
+        return tangents
+
+    # -- the backward ---------------------------------------------------------------------------------------------
+
+    def _pulled(self, point: Arrays, cotangents: Arrays) -> dict[str, Array]:
+        subject, library = self.examination.subject, self._library
+        pulled = subject.pullback(point, cotangents)
+        gradients = {}
+        for name in subject.differentiable:
+            gradient = pulled.get(name)
+            missing = gradient is None
+            gradients[name] = library.moved(point[name], point[name], -1.0) if missing else gradient
+        return gradients
+
+    def _dithered_gradients(self) -> dict[str, Array]:
+        """The gradients where point and cotangent have moved by a unit in the last place, at random."""
+        library, generator, names = self._library, self.examination.generator, self.gradients.keys()
+        cotangents = {n: dithered(library, generator, u) for n, u in self.cotangents.items()}
+        moved = {n: dithered(library, generator, a) if n in names else a for n, a in self.point.items()}
+        try:
+            return self._pulled(moved, cotangents)
+        except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
+            inward = {n: towards_zero(library, a) if n in names else a for n, a in self.point.items()}
+            return self._pulled(inward, cotangents)
+
+    def _measured_dithers(self) -> list[dict[str, tuple[float, float]]]:
+        """For each dither and input, how the analytic number changes: along the tangent, and without cancelling."""
+        measured = []
         for _ in range(DITHERS):
-            moved = {n: dithered(library, examination.generator, a) if n in scales else a for n, a in point.items()}
-            moved_cotangents = {n: dithered(library, examination.generator, u) for n, u in cotangents.items()}
-            again = _vectors(examination, subject.pullback(moved, moved_cotangents), point)
-            dithers.append({name: again[name] - gradients[name] for name in gradients})
-        weights = {name: library.vector(u) for name, u in cotangents.items()}
-        return cls(examination, point, weights, gradients, tuple(dithers), scales, schemes)
+            again = self._dithered_gradients()
+            measured.append({name: self._change(name, again[name], v) for name, v in self.tangents.items()})
+            del again
+        return measured
 
-    def measure(self, name: str, kind: Kind) -> Measurement:
-        """`name` along a fresh tangent of this kind."""
-        library, like = self.examination.library, self.point[name]
-        drawn = tangent(library, self.examination.generator, kind, like, self.gradients[name], self.scales[name])
-        return self.along(name, snapped_tangent(library, like, drawn, self.scales[name], self.schemes[name]))
+    def _change(self, name: str, again: Array, v: Array) -> tuple[float, float]:
+        library = self._library
+        product = (library.vector(again) - library.vector(self.gradients[name])) * library.vector(v)
+        return float(product.sum()), norm(product)
 
-    def along(self, name: str, v: Vector) -> Measurement:
-        """`name` along the tangent v, which is on the lattice (or zero) in every element."""
-        line = Line(self.examination.subject, self.point, name, v, self.cotangents)
-        gradient = self.gradients[name]
-        scale = norm(gradient * v)
-        scheme = self.schemes[name]
-        floor = line.rounding_floor(self.examination.outputs)
-        if len(v):
-            estimate = differentiate(line.sample, floor, scheme, scale)
-        else:
-            estimate = Estimate(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, 0)  # a function of nothing has no derivative
+    @cached_property
+    def _kept_dithers(self) -> list[dict[str, Array]]:
+        """Dithered gradients, for tangents other than the round's own."""
+        return [self._dithered_gradients() for _ in range(DITHERS)]
+
+    # -- measuring ------------------------------------------------------------------------------------------------
+
+    def measure(self, names: Sequence[str]) -> Measurement:
+        """These inputs, moving together along the round's tangents."""
+        return self._measured({name: self.tangents[name] for name in names}, self._dithers)
+
+    def along(self, name: str, v: Array) -> Measurement:
+        """`name` along another tangent, on the lattice (or zero) in every element."""
+        changes = [{name: self._change(name, again[name], v)} for again in self._kept_dithers]
+        return self._measured({name: v}, changes)
+
+    def _measured(self, tangents: Arrays, dithers: Sequence[Mapping[str, tuple[float, float]]]) -> Measurement:
+        library = self._library
+        analytic, sizes = 0.0, {}
+        for name, v in tangents.items():
+            g, direction = library.vector(self.gradients[name]), library.vector(v)
+            analytic += inner(g, direction)
+            sizes[name] = norm(g * direction)
+        scale = math.hypot(*sizes.values())
+        estimate, line = self._differentiated(tangents, scale)
+        outputs = self._outputs()
+        changes = [[dither[name] for name in tangents] for dither in dithers]
+        own = self._own_rounding(changes, scale)
         comparison = Comparison(
-            analytic=inner(gradient, v),
+            analytic=analytic,
             numeric=estimate.value,
-            bound=estimate.error + self._own_rounding(name, v, scale, scheme.form.unit_roundoff),
+            bound=estimate.error + own + self._absorbed(estimate, scale),
             scale=scale,
             slope=estimate.size,
-            ground=self._ground(),
+            ground=line.ground(outputs),
+            bound_at_kink=None if estimate.error_at_kink is None else estimate.error_at_kink + own,
         )
-        return Measurement(self, name, v, estimate, comparison)
+        return Measurement(self, tangents, estimate, comparison, sizes)
 
-    def _own_rounding(self, name: str, v: Vector, scale: float, unit_roundoff: float) -> float:
-        """The backward's own rounding error along v, from how far it moves under a dither."""
-        along = max(abs(inner(dither[name], v)) for dither in self.dithers)
-        spread = math.sqrt(sum(norm(dither[name] * v) ** 2 for dither in self.dithers) / DITHERS)
-        return DITHER_FACTOR * max(along, spread, unit_roundoff * scale / math.sqrt(3))
+    def _differentiated(self, tangents: Arrays, scale: float) -> tuple[Estimate, Line]:
+        library, subject = self._library, self.examination.subject
+        forward = subject.forward if self._exact is None else self._exact.forward
+        weights = {name: library.vector(u) for name, u in self.cotangents.items()}
+        line = Line(library, forward, self.line_point, tangents, weights)
+        if not any(math.prod(library.shape(v)) for v in tangents.values()):
+            return NOTHING_TO_DIFFERENTIATE, line
+        coarsest = max((self._schemes[name] for name in tangents), key=lambda scheme: scheme.form.unit_roundoff)
+        return differentiate(line.sample, line.rounding_floor(self._outputs()), coarsest, scale), line
 
-    def _ground(self) -> float:
-        """‖u∘y‖₂, and for a function that is zero the smallest size that its format holds to full precision."""
-        library, outputs = self.examination.library, self.examination.outputs
-        parts = [
-            norm(
-                u
-                * library.maximum(
-                    abs(library.vector(outputs[n])), 2.0 ** FORMATS[library.dtype(outputs[n])].least_exponent
-                )
-            )
-            for n, u in self.cotangents.items()
-        ]
-        return math.hypot(*parts)
+    def _outputs(self) -> Mapping[str, Array]:
+        return self.examination.outputs if self._exact is None else self._exact.outputs
 
+    def _own_rounding(self, changes: Sequence[Sequence[tuple[float, float]]], scale: float) -> float:
+        """The backward's own rounding error, from how far it moves under a dither."""
+        along = max(abs(sum(change for change, _ in dither)) for dither in changes)
+        spread = math.sqrt(sum(size**2 for dither in changes for _, size in dither) / len(changes))
+        return DITHER_FACTOR * max(along, spread, self._coarsest_roundoff() * scale / math.sqrt(3))
 
-def _vectors(examination: Examination, gradients: Mapping[str, Array | None], point: Arrays) -> dict[str, Vector]:
-    """Gradients as vectors; a missing one is the zero that it claims."""
-    library = examination.library
-    vectors = {}
-    for name in examination.subject.differentiable:
-        gradient = gradients.get(name)
-        vectors[name] = 0.0 * library.vector(point[name]) if gradient is None else library.vector(gradient)
-    return vectors
+    def _coarsest_roundoff(self) -> float:
+        arrays = [*(self.point[name] for name in self.gradients), *self.cotangents.values()]
+        return max(FORMATS[self._library.dtype(array)].unit_roundoff for array in arrays)
+
+    def _absorbed(self, estimate: Estimate, scale: float) -> float:
+        """What may hide in outputs that are exactly zero at every sample: log(1 + 1e-200) is 0."""
+        library = self._library
+        zero = not any(bool((library.vector(y) != 0).any()) for y in self._outputs().values())
+        if not zero or estimate.evaluations == 0 or estimate.size > 0.0 or scale == 0.0:
+            return 0.0
+        scheme = max(self._schemes.values(), key=lambda s: s.form.unit_roundoff)
+        weight = math.hypot(*(norm(library.vector(u)) for u in self.cotangents.values()))
+        return scheme.form.unit_roundoff * weight / scheme.first_step

@@ -12,8 +12,8 @@ import numpy as np
 from gradcheck_kit.cli.catalogue import CATALOGUE, Entry
 from gradcheck_kit.cli.torch_twins import twin_of
 from gradcheck_kit.engine import examine
-from gradcheck_kit.parity.subjects import parity
 from gradcheck_kit.report import Report
+from gradcheck_kit.side_by_side.subjects import parity
 from gradcheck_kit.subject import Subject
 from gradcheck_kit.verdict import Verdict
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gradcheck_kit.parity.schedule import Indices, Schedule
-from gradcheck_kit.parity.torch_trainee import TorchTrainee
-from gradcheck_kit.parity.trainee import NumPyTrainee
-from gradcheck_kit.parity.training import ParityReport, Progress, train_parity
+from gradcheck_kit.side_by_side.schedule import Indices, Schedule
+from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
+from gradcheck_kit.side_by_side.trainee import NumPyTrainee
+from gradcheck_kit.side_by_side.training import ParityReport, Progress, train_parity
 from gradcheck_kit.subject import UsageError
 from reference_impls.datasets import mnist
 from reference_impls.networks import MLP

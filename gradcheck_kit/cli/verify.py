@@ -19,9 +19,9 @@ except ImportError as error:
 
 from gradcheck_kit.cli import layer_rows, mnist_run
 from gradcheck_kit.cli.layer_rows import Row
-from gradcheck_kit.parity.training import ParityReport
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import SCHEMA
+from gradcheck_kit.side_by_side.training import ParityReport
 from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import Verdict, overall
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from gradcheck_kit.differences import kinks
 from gradcheck_kit.differences import noise as noise_of
 from gradcheck_kit.differences.extrapolation import NOISE_SIGMAS, Entry, entries, size
 from gradcheck_kit.differences.noise import Noise
@@ -14,16 +15,19 @@ from gradcheck_kit.space import FloatVector
 Sample = Callable[[float], FloatVector | None]
 """t → the weighted outputs u∘f(x + t·v), or None where the function is not finite there."""
 
+GAIN = 0.5  # a larger ladder is worth its cost if it halves the bound
+PATIENCE = 2  # ladders in a row that do not
 EVALUATIONS = 40  # a ladder that has not settled by then will not
 NOISE_UNEXPLAINED = 300.0  # σ ÷ floor beyond which rounding is no explanation
 GUARD_USELESS = 0.05  # a guard whose own error is more than this part of the slope cannot vouch for it
 
 
 class Obstacle(Enum):
-    """What kept an estimate from being trusted; the value is what to tell a person."""
+    """What kept an estimate from being sharp; the value is what to tell a person."""
 
     DOMAIN = "a step leaves the function's domain (not finite, or it raises); move the input away from the edge"
-    KINK = "a kink or a jump lies inside the stencil; move the input off the kink, or shrink its neighbourhood"
+    KINK = "the input sits on a kink, or within the smallest step of one; move it off the kink"
+    JUMP = "the function jumps at or near this input; there is no derivative to compare with"
     SCALE = "the function has structure finer than the steps can resolve; pass a better scaled input"
     NOISE = "rounding noise hides the derivative; use float64, or pass an input at which the gradient is larger"
 
@@ -39,8 +43,12 @@ class Estimate:
         truncation: the last correction of the extrapolation.
         curvature: what the even part, whose limit is known, says the odd part may be off by.
         step: the smallest step that the value uses, relative to the tangent.
-        obstacle: why the bound should not be trusted or is wide; None where all controls held.
         evaluations: how often the function was evaluated for it.
+        half_jump: at a kink, half the difference of the one-sided derivatives, summed over the outputs without
+            cancelling; `value` is then the mean of the two, and everything within `half_jump` of it lies between them.
+        obstacle: what kept the estimate from being sharp; None where all controls held.
+        trusted: False where a control failed, so that the bound says nothing: the derivative at the scale of the
+            noise cluster is another one, or there is more noise than rounding explains.
     """
 
     value: float
@@ -49,18 +57,29 @@ class Estimate:
     truncation: float
     curvature: float
     step: float
-    obstacle: Obstacle | None
     evaluations: int
+    half_jump: float = 0.0
+    obstacle: Obstacle | None = None
+    trusted: bool = True
 
     @property
     def error(self) -> float:
-        """A bound on |value − truth|. On smooth functions in float64 the true error is typically 6 % of it."""
-        return self.rounding + self.truncation + self.curvature
+        """A bound on |value − truth|, infinite if not trusted; on smooth functions typically 16 times too large."""
+        return self.rounding + self.truncation + self.curvature if self.trusted else math.inf
+
+    @property
+    def error_at_kink(self) -> float | None:
+        """A bound on the distance from `value` to anything between the one-sided derivatives; None without a kink."""
+        return self.half_jump + self.rounding + self.truncation if self.half_jump > 0.0 else None
 
     @property
     def smooth(self) -> bool:
         """Whether all controls held: even part, cross-scale guard, explained noise."""
         return self.obstacle is None
+
+
+NOTHING_TO_DIFFERENTIATE = Estimate(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
+"""The derivative of a function of no elements."""
 
 
 def differentiate(sample: Sample, floor: float, scheme: Scheme, scale: float) -> Estimate:
@@ -82,6 +101,7 @@ class _Search:
         self._sample, self._floor, self._scheme, self._scale = sample, floor, scheme, scale
         self._values: dict[float, FloatVector | None] = {}
         self._failed: set[float] = set()
+        self._steps: list[float] = []
 
     def run(self) -> Estimate:
         centre = self._at(0.0)
@@ -95,7 +115,7 @@ class _Search:
         best = self._climb(centre, noise)
         if best is None:
             return self._nothing(Obstacle.DOMAIN if self._failed else Obstacle.KINK)
-        return self._judged(best, noise)
+        return self._judged(best, centre, noise)
 
     def _at(self, t: float) -> FloatVector | None:
         if t not in self._values:
@@ -103,69 +123,89 @@ class _Search:
         return self._values[t]
 
     def _climb(self, centre: FloatVector, noise: Noise) -> Entry | None:
-        """The entry with the smallest bound; the ladder grows where that is likely to lower it."""
+        """The entry with the smallest bound; the ladder grows while that lowers it."""
         scheme = self._scheme
-        steps = [scheme.first_step / 2**k for k in range(scheme.rungs)]
+        self._steps = [scheme.first_step / 2**k for k in range(scheme.rungs)]
         best: Entry | None = None
+        in_vain = 0
         while True:
-            found = self._entries(steps, centre, noise)
-            candidate = min(found, key=lambda entry: entry.bound, default=None)
-            gained = candidate is not None and (best is None or candidate.bound < 0.5 * best.bound)
+            candidate = min(self._entries(centre, noise), key=lambda entry: entry.bound, default=None)
+            gained = candidate is not None and (best is None or candidate.bound < GAIN * best.bound)
             if candidate is not None and (best is None or candidate.bound < best.bound):
                 best = candidate
-            settled = best is not None and (best.bound <= scheme.target * self._scale or not gained)
-            grown = None if settled or len(self._values) + 4 > EVALUATIONS else self._grown(steps, best)
-            if grown is None:
+            in_vain = 0 if gained else in_vain + 1
+            settled = best is not None and (best.bound <= scheme.target * self._scale or in_vain >= PATIENCE)
+            if settled or len(self._values) + 4 > EVALUATIONS or not self._grow(best):
                 return best
-            steps = grown
 
-    def _grown(self, steps: list[float], best: Entry | None) -> list[float] | None:
-        """Two smaller rungs while truncation dominates, one larger while rounding does; None at the limits."""
-        scheme = self._scheme
+    def _grow(self, best: Entry | None) -> bool:
+        """Two smaller rungs while truncation dominates, one larger while rounding does; False at the limits."""
+        scheme, steps = self._scheme, self._steps
         if best is None or best.truncation + best.curvature > best.rounding:
             smaller = [h for h in (steps[-1] / 2, steps[-1] / 4) if h >= scheme.smallest_step]
-            return steps + smaller if smaller else None
+            steps += smaller
+            return bool(smaller)
         larger = 2 * steps[0]
-        return [larger, *steps] if larger <= scheme.largest_step and larger not in self._failed else None
+        if larger > scheme.largest_step or steps[0] in self._failed:
+            return False
+        steps.insert(0, larger)
+        return True
 
-    def _entries(self, steps: list[float], centre: FloatVector, noise: Noise) -> list[Entry]:
+    def _ladder(self) -> tuple[list[float], list[FloatVector], list[FloatVector]]:
+        """The rungs below the last one that failed: larger steps are no neighbours of the smaller ones."""
         usable: list[float] = []
         plus: list[FloatVector] = []
         minus: list[FloatVector] = []
-        for h in steps:
+        for h in self._steps:
             up, down = self._at(h), self._at(-h)
-            if up is None or down is None:  # larger steps than this one are no neighbours of the smaller ones
+            if up is None or down is None:
                 self._failed.add(h)
                 usable, plus, minus = [], [], []
                 continue
             usable.append(h)
             plus.append(up)
             minus.append(down)
-        return entries(usable, plus, minus, centre, noise.sigma) if len(usable) > 1 else []
+        return usable, plus, minus
 
-    def _judged(self, best: Entry, noise: Noise) -> Estimate:
-        """The entry as an estimate, once the cluster's own derivative has been asked whether it agrees."""
+    def _entries(self, centre: FloatVector, noise: Noise) -> list[Entry]:
+        steps, plus, minus = self._ladder()
+        return (
+            entries(steps, plus, minus, centre, noise.sigma, self._scheme.form.unit_roundoff) if len(steps) > 1 else []
+        )
+
+    def _judged(self, best: Entry, centre: FloatVector, noise: Noise) -> Estimate:
+        """The entry as an estimate, once its shape and the cluster's own derivative have been asked."""
+        steps, plus, minus = self._ladder()
+        shape = kinks.classify(steps, plus, minus, centre, noise.sigma)
+        obstacle, trusted = self._control(best, noise)
+        if shape.kind is kinks.Kind.KINK or (obstacle is None and best.curvature > best.rounding + best.truncation):
+            obstacle = Obstacle.KINK
+        elif shape.kind is kinks.Kind.JUMP:
+            obstacle = Obstacle.JUMP
+        return Estimate(
+            value=best.value,
+            size=best.size,
+            rounding=best.bound - best.truncation - best.curvature,
+            truncation=best.truncation,
+            curvature=best.curvature,
+            step=best.step,
+            evaluations=len(self._values),
+            half_jump=shape.half_jump,
+            obstacle=obstacle,
+            trusted=trusted,
+        )
+
+    def _control(self, best: Entry, noise: Noise) -> tuple[Obstacle | None, bool]:
+        """Whether the derivative at the cluster's scale is the same one, and whether rounding explains the noise."""
         delta = self._scheme.noise_step
         near, far = self._central(delta), self._central(2 * delta)
         own_error = NOISE_SIGMAS * noise.sigma / (math.sqrt(2) * delta) + size(far - near)
-        obstacle: Obstacle | None = None
         if size(best.vector - near) > own_error + best.bound:
-            obstacle = Obstacle.SCALE if best.curvature <= best.rounding else Obstacle.KINK
-        elif noise.unexplained > NOISE_UNEXPLAINED and 1.5 * own_error > GUARD_USELESS * max(self._scale, best.size):
-            obstacle = Obstacle.NOISE
-        elif best.curvature > max(best.rounding, best.truncation):
-            obstacle = Obstacle.KINK
-        rounding = best.bound - best.truncation - best.curvature
-        return Estimate(
-            best.value,
-            best.size,
-            rounding,
-            best.truncation,
-            best.curvature,
-            best.step,
-            obstacle,
-            len(self._values),
-        )
+            return Obstacle.SCALE, False
+        useless = 1.5 * own_error > GUARD_USELESS * max(self._scale, best.size)
+        if noise.unexplained > NOISE_UNEXPLAINED and useless:
+            return Obstacle.NOISE, False
+        return None, True
 
     def _central(self, h: float) -> FloatVector:
         up, down = self._at(h), self._at(-h)
@@ -175,4 +215,6 @@ class _Search:
         return difference
 
     def _nothing(self, obstacle: Obstacle) -> Estimate:
-        return Estimate(math.nan, 0.0, math.inf, 0.0, 0.0, math.nan, obstacle, len(self._values))
+        return Estimate(
+            math.nan, 0.0, math.inf, 0.0, 0.0, math.nan, len(self._values), obstacle=obstacle, trusted=False
+        )

@@ -57,6 +57,7 @@ def entries(
     minus: Sequence[FloatVector],
     centre: FloatVector,
     sigma: float,
+    unit_roundoff: float,
 ) -> list[Entry]:
     """Every trustworthy entry of the tableau.
 
@@ -64,12 +65,19 @@ def entries(
         steps: h₀ > h₁ > …, each half of the one before.
         plus, minus: the weighted outputs φ(h_k) and φ(−h_k).
         centre: φ(0).
-        sigma: the standard deviation of the noise in one evaluation.
+        sigma: the standard deviation of the noise in one evaluation at the centre.
+        unit_roundoff: of the outputs' format; where they grow across the stencil, so does their rounding.
     """
     weights = _weights(len(steps))
+    sigmas = np.array(
+        [
+            max(sigma, *(unit_roundoff / math.sqrt(3) * float(np.linalg.norm(y)) for y in ys))
+            for ys in zip(plus, minus, strict=True)
+        ]
+    )
     odd = np.stack([(p - m) / (2 * h) for p, m, h in zip(plus, minus, steps, strict=True)])
     even = np.stack([(p + m) / 2 - centre for p, m in zip(plus, minus, strict=True)])
-    tableau = _Tableau(np.asarray(steps), weights, odd, even, sigma)
+    tableau = _Tableau(np.asarray(steps), weights, odd, even, sigma, sigmas)
     found = []
     for k in range(1, len(steps)):
         for j in range(min(k, COLUMNS - 1) + 1):
@@ -94,7 +102,8 @@ class _Tableau:
     weights: dict[tuple[int, int], FloatVector]
     odd: FloatVector
     even: FloatVector  # E(h) − φ(0), so that its limit is zero
-    sigma: float
+    sigma: float  # at the centre
+    sigmas: FloatVector  # at each rung
 
     def difference(self, k: int, j: int, part: FloatVector) -> float:
         """|T_kj − T_k,j−1|, in column 0 |T_k0 − T_k−1,0|."""
@@ -103,7 +112,7 @@ class _Tableau:
 
     def rounding_of(self, weights: FloatVector) -> float:
         """The bound on rounding in Σ w_k D(h_k): each evaluation enters with w_k/2h_k, twice."""
-        return NOISE_SIGMAS * self.sigma / math.sqrt(2) * float(np.linalg.norm(weights / self.steps))
+        return NOISE_SIGMAS / math.sqrt(2) * float(np.linalg.norm(weights * self.sigmas / self.steps))
 
     def shrinks(self, k: int, j: int) -> bool:
         """Whether the differences that entry (k, j) relies on fall as fast as smoothness demands, or are noise."""
@@ -127,7 +136,8 @@ class _Tableau:
     def control_error(self, k: int, j: int) -> tuple[float, float]:
         """How far the even part is from its known limit, and how much of that is noise."""
         weights = self.weights[k, j]
-        noise = NOISE_SIGMAS * self.sigma * math.sqrt(float(weights @ weights) / 2 + 1)
+        of_rungs = weights * self.sigmas
+        noise = NOISE_SIGMAS * math.sqrt(float(of_rungs @ of_rungs) / 2 + self.sigma**2)
         return size(weights @ self.even), noise
 
     def control_holds(self, k: int, j: int) -> bool:

@@ -5,37 +5,41 @@ Here x is moved to a multiple of q, the spacing of the largest stencil point, an
 is a multiple of q too: then all x ± 2^-k·v are numbers of the format, on one straight line, symmetric about x.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
 from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Library, Vector, norm
-from gradcheck_kit.subject import Subject
+from gradcheck_kit.subject import BudgetSpentError, Forward
+
+Scale = Vector | float
+"""How far each element moves at step 1, or one number for all."""
 
 BUCKETS = 4096
 """Outputs beyond this many are summed in blocks: their random signs keep the norm of the sums that of the outputs
 (a random-sign sketch; Alon, Matias & Szegedy 1996, "The space complexity of approximating the frequency moments")."""
 
 
-def scheme_for(library: Library, probed: Array, outputs: Mapping[str, Array]) -> Scheme:
-    """The scheme of the coarsest format among the probed input and the outputs."""
-    names = {library.dtype(array) for array in [probed, *outputs.values()]} & SCHEMES.keys()
+def scheme_for(library: Library, probed: Iterable[Array], outputs: Mapping[str, Array]) -> Scheme:
+    """The scheme of the coarsest format among the probed inputs and the outputs."""
+    names = {library.dtype(array) for array in [*probed, *outputs.values()]} & SCHEMES.keys()
     return max((SCHEMES[name] for name in names), key=lambda scheme: scheme.form.unit_roundoff)
 
 
-def lattice(library: Library, like: Array, scale: Vector, scheme: Scheme) -> Vector:
+def lattice(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Vector:
     """q: the spacing, in `like`'s format, of the largest stencil point |x| + h·scale of each element."""
     form = FORMATS[library.dtype(like)]
     magnitude = abs(library.vector(like))
     q = library.spacing(magnitude + scheme.largest_step * scale, form)
     # A tangent cannot be finer than q over the finest step, so where x dwarfs the scale the stencil is wider.
-    widened = library.maximum(scale, q / scheme.snap_step)
+    widened = library.maximum(q / scheme.snap_step, scale)
     return library.spacing(magnitude + scheme.largest_step * widened, form)
 
 
-def snapped_point(library: Library, like: Array, scale: Vector, scheme: Scheme) -> Array:
+def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Array:
     """`like` moved to the nearest multiples of q: by at most half a unit in the last place of the stencil."""
     q = lattice(library, like, scale, scheme)
     x = library.vector(like)
@@ -44,43 +48,47 @@ def snapped_point(library: Library, like: Array, scale: Vector, scheme: Scheme) 
     return library.shaped((multiple + no_new_zero) * q, like)
 
 
-def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Vector, scheme: Scheme) -> Vector:
-    """`tangent` moved so that the finest step times each element is a nonzero multiple of q."""
+def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Scale, scheme: Scheme) -> Array:
+    """`tangent` shaped like `like`, moved so that the finest step times each element is a nonzero multiple of q.
+
+    Each element has few enough digits to be a number of `like`'s format itself.
+    """
     q = lattice(library, like, scale, scheme)
     multiple = library.round(tangent * scheme.snap_step / q)
     at_least_one = (multiple == 0) * library.sign(tangent)
-    return (multiple + at_least_one) * (q / scheme.snap_step)
+    return library.shaped((multiple + at_least_one) * (q / scheme.snap_step), like)
 
 
 @dataclass(frozen=True)
 class Line:
-    """t ↦ u∘f(x + t·v), for a tangent v of one input `name`, the other inputs fixed, and cotangents u.
+    """t ↦ u∘f(x + t·v), for tangents v of one or several inputs, the other inputs fixed, and cotangents u.
 
     Attributes:
-        subject: whose forward is evaluated.
-        point: the primal, with x on its lattice.
-        name: the input that moves.
-        tangent: v, a vector as long as the input has elements.
+        library: of all arrays.
+        forward: f, from a point to outputs by name.
+        point: the primal, every input on its lattice.
+        tangents: v by input, shaped like it and in its dtype.
         cotangents: u, a vector for each output.
     """
 
-    subject: Subject
+    library: Library
+    forward: Forward
     point: Arrays
-    name: str
-    tangent: Vector
+    tangents: Arrays
     cotangents: Mapping[str, Vector]
 
     def at(self, t: float) -> Arrays:
         """The point x + t·v, all inputs included."""
-        library, here = self.subject.library, self.point[self.name]
-        moved = library.shaped(library.vector(here) + t * self.tangent, here)
-        return {**self.point, self.name: moved}
+        moved = {name: self.library.moved(self.point[name], v, t) for name, v in self.tangents.items()}
+        return {**self.point, **moved}
 
     def sample(self, t: float) -> FloatVector | None:
         """The weighted outputs at x + t·v in at most BUCKETS + 1 sums; None where not finite or not defined."""
         try:
             with np.errstate(all="ignore"):
-                outputs = self.subject.forward(self.at(t))
+                outputs = self.forward(self.at(t))
+        except BudgetSpentError:
+            raise
         except Exception:
             if t == 0.0:
                 raise
@@ -92,25 +100,31 @@ class Line:
 
     def rounding_floor(self, outputs: Mapping[str, Array]) -> float:
         """‖u∘ulp(y)/2‖₂/√3: the standard deviation that rounding the outputs to their format causes at least."""
-        library = self.subject.library
         parts = []
         for name, u in self.cotangents.items():
-            form = FORMATS[library.dtype(outputs[name])]
-            size = abs(library.vector(outputs[name])) * form.unit_roundoff
-            parts.append(norm(u * library.maximum(size, form.smallest_subnormal)))
+            form = FORMATS[self.library.dtype(outputs[name])]
+            size = abs(self.library.vector(outputs[name])) * form.unit_roundoff
+            parts.append(norm(u * self.library.maximum(size, form.smallest_subnormal)))
         return float(np.linalg.norm(parts)) / np.sqrt(3.0) if parts else 0.0
 
+    def ground(self, outputs: Mapping[str, Array]) -> float:
+        """‖u∘y‖₂; for a function that is zero, the smallest size that its format holds to full precision."""
+        parts = []
+        for name, u in self.cotangents.items():
+            least = 2.0 ** FORMATS[self.library.dtype(outputs[name])].least_exponent
+            parts.append(norm(u * self.library.maximum(abs(self.library.vector(outputs[name])), least)))
+        return math.hypot(*parts)
+
     def _weighted(self, outputs: Mapping[str, Array]) -> FloatVector | None:
-        library = self.subject.library
         parts = []
         for name, u in self.cotangents.items():
             if name not in outputs:
                 return None
-            y = library.vector(outputs[name])
+            y = self.library.vector(outputs[name])
             if len(y) != len(u):
                 return None
             parts.append(u * y)
-        return library.numpy(_bucketed(library, library.concatenate(parts)))
+        return self.library.numpy(_bucketed(self.library, self.library.concatenate(parts)))
 
 
 def _bucketed(library: Library, values: Vector) -> Vector:

@@ -11,6 +11,8 @@ import numpy as np
 
 from gradcheck_kit.space import FORMATS, Array, FloatVector, Library, Vector, root_mean_square
 
+NUDGE = 2.0**-8
+
 
 class Kind(Enum):
     """PLAIN random signs; ALIGNED with the gradient's signs, so that no error cancels, ten times sharper on constant
@@ -26,12 +28,12 @@ def signed_uniform(generator: np.random.Generator, count: int) -> FloatVector:
     return generator.choice([-1.0, 1.0], count) * generator.uniform(0.5, 1.0, count)
 
 
-def scale_of(library: Library, array: Array, per_element: bool) -> Vector:
+def scale_of(library: Library, array: Array, per_element: bool) -> Vector | float:
     """How far each element is moved at step 1: the root-mean-square of the array, or each element's own size."""
     values = library.vector(array)
     whole = root_mean_square(values) or 1.0
     if not per_element:
-        return 0.0 * values + whole
+        return whole
     own = abs(values)
     return own + (own == 0) * whole
 
@@ -50,17 +52,20 @@ def tangent(
         gradient: the analytic gradient at the point, which two of the kinds look at.
         scale: the size of each component, as from `scale_of`.
     """
-    drawn = scale * library.place(signed_uniform(generator, len(scale)), array)
+    drawn = scale * library.place(signed_uniform(generator, len(gradient)), array)
     if kind is Kind.ALIGNED:
         sign = library.sign(gradient)
         return abs(drawn) * sign + (sign == 0) * drawn
     if kind is Kind.EQUALISED:
-        magnitude = abs(gradient)
-        typical = library.median(magnitude)
-        if typical > 0.0:
-            # An element with a huge gradient moves less, so that its contribution is that of a typical one.
-            return drawn * library.minimum(typical / library.maximum(magnitude, typical), 1.0)
+        return drawn * at_most_typical(library, gradient)
     return drawn
+
+
+def at_most_typical(library: Library, values: Vector) -> Vector:
+    """Factors ≤ 1 that bring every larger value down to the median size; 1 where the median is 0."""
+    magnitude = abs(values)
+    typical = library.median(magnitude)
+    return typical / library.maximum(magnitude, typical) if typical > 0.0 else 0.0 * values + 1.0
 
 
 def dithered(library: Library, generator: np.random.Generator, array: Array) -> Array:
@@ -68,3 +73,17 @@ def dithered(library: Library, generator: np.random.Generator, array: Array) -> 
     values = library.vector(array)
     signs = library.sign(library.place(signed_uniform(generator, len(values)), array)) * (values != 0)
     return library.shaped(values + signs * library.spacing(abs(values), FORMATS[library.dtype(array)]), array)
+
+
+def towards_zero(library: Library, array: Array) -> Array:
+    """Every element one unit in the last place nearer to zero: a dither that an upper edge of the domain allows."""
+    values = library.vector(array)
+    step = library.sign(values) * library.spacing(abs(values), FORMATS[library.dtype(array)])
+    return library.shaped(values - step, array)
+
+
+def nudged(library: Library, generator: np.random.Generator, array: Array) -> Array:
+    """Every element moved by a random part of 2^-8 of the array's size: off a kink that it sat on."""
+    values = library.vector(array)
+    drawn = library.place(signed_uniform(generator, len(values)), array)
+    return library.shaped(values + drawn * (NUDGE * (root_mean_square(values) or 1.0)), array)

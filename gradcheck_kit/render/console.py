@@ -11,9 +11,9 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck_kit.parity.schedule import Schedule
-from gradcheck_kit.parity.training import ParityReport, Progress
 from gradcheck_kit.report import Report
+from gradcheck_kit.side_by_side.schedule import Schedule
+from gradcheck_kit.side_by_side.training import ParityReport, Progress
 from gradcheck_kit.verdict import Verdict
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck_kit.parity.envelope import drift
-from gradcheck_kit.parity.training import ParityReport
+from gradcheck_kit.side_by_side.envelope import drift
+from gradcheck_kit.side_by_side.training import ParityReport
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 

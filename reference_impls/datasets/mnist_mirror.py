@@ -82,9 +82,7 @@ class Mirror:
 
     def __post_init__(self) -> None:
         if not (self.base_url.startswith("https://") and self.base_url.endswith("/")):
-            raise ValueError(
-                f"base_url is {self.base_url!r}, expected 'https://.../' with a slash at the end"
-            )
+            raise ValueError(f"base_url is {self.base_url!r}, expected 'https://.../' with a slash at the end")
 
     @property
     def by_hand(self) -> str:

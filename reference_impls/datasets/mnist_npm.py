@@ -97,9 +97,7 @@ def deliver_members(archive: Path, wanted: Sequence[ExpectedFile], deliver: Deli
         raise SourceError(f"{archive.name}: {problem}") from None
 
 
-def _member_content(
-    tar: tarfile.TarFile, members: dict[str, tarfile.TarInfo], expected: ExpectedFile
-) -> bytes:
+def _member_content(tar: tarfile.TarFile, members: dict[str, tarfile.TarInfo], expected: ExpectedFile) -> bytes:
     name = f"{DATA_FOLDER}/{expected.name}"
     member = members.get(name)
     if member is None:

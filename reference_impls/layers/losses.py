@@ -150,6 +150,7 @@ class BCELoss(ReducedLoss[tuple[Array, Array]]):
         """Return the gradient of the probability; the target gets none. As ``SoftmaxWithLoss.backward``."""
         p, t = self._saved_by_forward()
         term_cotangent = self._term_cotangent(cotangent, p.size, p.dtype)
-        smallest_divisor = max(1e-12, float(np.finfo(p.dtype).tiny))
+        # float32's 1e-12 in every dtype, as in torch.
+        smallest_divisor = max(float(np.float32(1e-12)), float(np.finfo(p.dtype).tiny))
         divisor = np.maximum(p * (1 - p), p.dtype.type(smallest_divisor))
         return np.asarray((p - t) / divisor * term_cotangent, dtype=p.dtype)

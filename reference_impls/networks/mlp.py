@@ -67,8 +67,7 @@ class MLP(Network):
         names = {f"{i}.{letter}" for i in range(depth) for letter in "Wb"}
         if depth == 0 or set(params) != names:
             raise ValueError(
-                f"MLP: params are named {list(params)}; pass '0.W', '0.b', '1.W', '1.b' and so on, both for "
-                "every layer"
+                f"MLP: params are named {list(params)}; pass '0.W', '0.b', '1.W', '1.b' and so on, both for every layer"
             )
         copies = {name: float_array("MLP", f"params[{name!r}]", params[name]).copy() for name in params}
         affines = [Affine(copies[f"{i}.W"], copies[f"{i}.b"]) for i in range(depth)]

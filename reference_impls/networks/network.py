@@ -70,9 +70,7 @@ class Network:
         """
         name = type(self).__name__
         if self._latest == "nothing":
-            raise RuntimeError(
-                f"{name}: backward was called before forward; call forward(x) or loss(...) first"
-            )
+            raise RuntimeError(f"{name}: backward was called before forward; call forward(x) or loss(...) first")
         if cotangent is None:
             if self._latest != "loss":
                 raise RuntimeError(

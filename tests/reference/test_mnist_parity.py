@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradcheck_kit.cli import mnist_run
-from gradcheck_kit.parity.training import ParityReport
+from gradcheck_kit.side_by_side.training import ParityReport
 from gradcheck_kit.verdict import Verdict
 from reference_impls.optimizers import SGD
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck_kit.parity.trainee import Values
+from gradcheck_kit.side_by_side.trainee import Values
 from gradcheck_kit.subject import UsageError
 
 
@@ -41,6 +41,10 @@ class TorchTrainee:
         if parameters.keys() != self._views.keys():
             wanted = sorted(parameters)
             raise UsageError(f"{self.name} has the parameters {sorted(self._views)}, the schedule has {wanted}")
+        for name, values in parameters.items():
+            if values.shape != tuple(self._views[name].shape):
+                own = tuple(self._views[name].shape)
+                raise UsageError(f"{self.name}: {name} has shape {own}, the schedule's {values.shape}")
         with torch.no_grad():
             for name, values in parameters.items():
                 self._views[name].copy_(torch.tensor(np.asarray(values)))

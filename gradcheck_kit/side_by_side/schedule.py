@@ -59,7 +59,7 @@ class Schedule:
             digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
         for number in range(self.epochs):
             for batch in self.epoch(number):
-                digest.update(np.ascontiguousarray(batch, dtype="<i8").tobytes())
+                digest.update(f"{len(batch)}:".encode() + np.ascontiguousarray(batch, dtype="<i8").tobytes())
         return digest.hexdigest()
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,17 +1,16 @@
 """Does a candidate's pullback return what a reference's returns, element by element, up to measured rounding?"""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck_kit.differences.probe import dithered, signed_uniform
+from gradcheck_kit.differences.probe import dithered, signed_uniform, towards_zero
 from gradcheck_kit.provenance import Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, Report
-from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, root_mean_square
+from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Format, root_mean_square
 from gradcheck_kit.subject import Subject, UsageError
-from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict, of_ratio
+from gradcheck_kit.verdict import CLEAR_MARGIN, DEFAULT_REQUIRE, Verdict, of_ratio
 
 QUESTION = "parity"
 MAGNITUDES = (1.0, 8.0, 0.125)  # a clamped cotangent is right at one of them
@@ -35,7 +34,6 @@ def parity(reference: Subject, candidate: Subject, *, seed: int = 0) -> Report:
     Raises:
         UsageError: the two are no subjects, or not at the same point.
     """
-    started = time.perf_counter()
     generator = generator_of(seed)
     meter = Meter(_checked(reference, candidate))
     mine = _Side(meter.subject, dict(meter.subject.forward(candidate.point)))
@@ -48,7 +46,7 @@ def parity(reference: Subject, candidate: Subject, *, seed: int = 0) -> Report:
         subject=f"{candidate.name} beside {reference.name}",
         findings=tuple(findings),
         seed=seed,
-        cost=Cost(meter.forward, meter.vjp, time.perf_counter() - started),
+        cost=Cost(meter.forward, meter.vjp, meter.seconds),
         dtype=dtype,
         device=reference.library.device(next(iter(reference.point.values()))),
         library=reference.library.name,
@@ -97,7 +95,12 @@ class _Side:
 
     def dithered_point(self, generator: np.random.Generator, names: tuple[str, ...]) -> dict[str, Array]:
         library, point = self.subject.library, dict(self.subject.point)
-        return point | {n: dithered(library, generator, point[n]) for n in names}
+        moved = point | {n: dithered(library, generator, point[n]) for n in names}
+        try:
+            self.subject.forward(moved)
+        except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
+            moved = point | {n: towards_zero(library, point[n]) for n in names}
+        return moved
 
 
 def _of_outputs(mine: _Side, theirs: _Side, generator: np.random.Generator) -> list[Finding]:
@@ -165,16 +168,9 @@ def _compared(
     shape: tuple[int, ...],
 ) -> Finding:
     """One array of both sides, element by element."""
-    u = FORMATS[form].unit_roundoff
-    size = np.maximum(abs(here), abs(there))
-    mean = max(root_mean_square(spread), u * root_mean_square(there))
-    bound = BOUND_FACTOR * np.maximum(np.maximum(spread, u * size), mean / 2) + FORMATS[form].smallest_subnormal
-    with np.errstate(invalid="ignore"):
-        ratio = abs(here - there) / bound
-    ratio = np.where(np.isfinite(here) & np.isfinite(there), ratio, np.where(here == there, 0.0, np.nan))
-    one_sided = np.isfinite(here) != np.isfinite(there)
-    ratio = np.where(one_sided, np.inf, ratio)
-    position = int(np.argmax(np.nan_to_num(ratio, nan=np.inf))) if len(ratio) else 0
+    ratio, bound = _ratios(here, there, spread, FORMATS[form])
+    wrongness = np.where(np.isnan(ratio), CLEAR_MARGIN, ratio)  # NaN on both sides: worse than agreement, no proof
+    position = int(np.argmax(wrongness)) if len(ratio) else 0
     verdict = of_ratio(float(ratio[position])) if len(ratio) else Verdict.PASS
     resolution = float(root_mean_square(bound) / (root_mean_square(there) or 1.0)) if len(ratio) else 0.0
     if verdict is Verdict.PASS:
@@ -184,6 +180,21 @@ def _compared(
     place = f"{name}[{', '.join(map(str, index))}]" if index else name
     message = f"{title} differs at {place}: candidate {mine:.10g}, reference {theirs:.10g} ± {error:.1g}"
     return Finding(QUESTION, verdict, message, name, index, mine, theirs, error)
+
+
+def _ratios(
+    here: FloatVector, there: FloatVector, spread: FloatVector, form: Format
+) -> tuple[FloatVector, FloatVector]:
+    """Difference ÷ bound of each element (∞ if one side alone is not finite, NaN if neither is), and the bounds."""
+    u = form.unit_roundoff
+    spread, mine, theirs = (np.where(np.isfinite(v), abs(v), 0.0) for v in (spread, here, there))
+    mean = max(root_mean_square(spread), u * root_mean_square(theirs))
+    last_place = u * np.maximum(mine, theirs)
+    bound = BOUND_FACTOR * np.maximum(np.maximum(spread, last_place), mean / 2) + form.smallest_subnormal
+    finite = np.isfinite(here) & np.isfinite(there)
+    with np.errstate(invalid="ignore"):
+        ratio = np.where(finite, abs(here - there) / bound, np.where(here == there, 0.0, np.nan))
+    return np.where(np.isfinite(here) != np.isfinite(there), np.inf, ratio), bound
 
 
 def _sizes(side: _Side) -> str:

@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradcheck_kit.parity.envelope import drift
-from gradcheck_kit.parity.schedule import Indices, Schedule
-from gradcheck_kit.parity.trainee import Trainee, Values, distance
+from gradcheck_kit.report import plain
+from gradcheck_kit.side_by_side.envelope import drift
+from gradcheck_kit.side_by_side.schedule import Indices, Schedule
+from gradcheck_kit.side_by_side.trainee import Trainee, Values, distance
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import Verdict
 
 Batch = Callable[[Indices], tuple[Values, Values]]
 """Positions of examples → (inputs, labels); both sides get the same arrays."""
+
+
+FALLEN = 0.95  # a loss that moved by less may only have met easier batches
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,10 @@ class ParityReport:
 
     @property
     def loss_fell(self) -> bool:
-        """Whether the last tenth of the steps had a lower mean loss than the first step, on both sides."""
-        tail = self.losses[-max(1, len(self.losses) // 10) :].mean(axis=0)
-        return bool(np.all(tail < self.losses[0]))
+        """Whether the last tenth of the steps had a clearly lower mean loss than the first tenth, on both sides."""
+        tenth = max(1, len(self.losses) // 10)
+        head, tail = self.losses[:tenth].mean(axis=0), self.losses[-tenth:].mean(axis=0)
+        return bool(np.all(tail < FALLEN * head))
 
     @property
     def loss_left(self) -> float:
@@ -111,11 +116,11 @@ class ParityReport:
             "verdict": self.verdict.value,
             "epochs": self.schedule["epochs"],
             "schedule": self.schedule,
-            "max_loss_difference": self.max_loss_difference,
-            "max_distance": self.max_distance,
-            "worst_of_law": self.worst_of_law,
-            "max_difference": dict(self.max_difference),
-            "divergence": None if self.divergence is None else vars(self.divergence),
+            "max_loss_difference": plain(self.max_loss_difference),
+            "max_distance": plain(self.max_distance),
+            "worst_of_law": plain(self.worst_of_law),
+            "max_difference": {name: plain(value) for name, value in self.max_difference.items()},
+            "divergence": None if self.divergence is None else {k: plain(v) for k, v in vars(self.divergence).items()},
             "reference": _side(self.reference),
             "candidate": _side(self.candidate),
         }
@@ -198,12 +203,14 @@ class _Run:
         total = math.hypot(*apart.values())
         relative = total / whole if whole else (0.0 if total == 0.0 else math.inf)
         for name, value in apart.items():
-            self._max_difference[name] = max(self._max_difference.get(name, 0.0), value / whole if whole else value)
-        self._max_distance = max(self._max_distance, relative)
+            share = value / whole if whole else value
+            self._max_difference[name] = _larger(self._max_difference.get(name, 0.0), share)
+        self._max_distance = _larger(self._max_distance, relative)
         allowed = drift(self._unit_roundoff, step)
-        self._worst = max(self._worst, relative / allowed)
+        self._worst = _larger(self._worst, relative / allowed)
         if not relative <= allowed:  # NaN too
-            self._diverged(step, max(apart, key=lambda name: apart[name]), relative, allowed)
+            furthest = max(apart, key=lambda name: math.inf if math.isnan(apart[name]) else apart[name])
+            self._diverged(step, furthest, relative, allowed)
 
     def _compare_losses(self, step: int, reference: float, candidate: float) -> None:
         allowed = drift(self._unit_roundoff, step) * max(1.0, abs(reference))
@@ -247,11 +254,16 @@ class _Run:
         )
 
 
+def _larger(one: float, other: float) -> float:
+    """The maximum, in which a NaN is not forgotten."""
+    return math.nan if math.isnan(one) or math.isnan(other) else max(one, other)
+
+
 def _side(side: SideReport) -> dict[str, Any]:
     return {
         "name": side.name,
         "device": side.device,
-        "train_loss": list(side.train_loss),
+        "train_loss": [plain(loss) for loss in side.train_loss],
         "test_accuracy": list(side.test_accuracy),
         "seconds": side.seconds,
     }

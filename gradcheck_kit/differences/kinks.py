@@ -1,0 +1,59 @@
+"""What kind of point is x along this line: smooth, a kink, a jump?
+
+A(h) = ‖φ(h) + φ(−h) − 2φ(0)‖ falls as h^p: p = 2 where φ is smooth, 1 at a kink (its slope jumps), 1/2 at the end of
+a square root, 0 at a jump. At a kink φ(h) + φ(−h) − 2φ(0) → h·(d⁺ − d⁻), and the central difference is the mean slope.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from gradcheck_kit.space import FloatVector
+
+ABOVE_NOISE = 20.0  # A(h) says something from this many σ on
+AGREEMENT = 0.1  # how near the exponent must come, on two rungs in a row
+
+
+class Kind(Enum):
+    """SMOOTH also where nothing rises above the noise; ROUGH where no exponent fits."""
+
+    SMOOTH = "smooth"
+    KINK = "kink"
+    JUMP = "jump"
+    ROUGH = "rough"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The kind of point, and at a kink half the jump of the slope, summed over the outputs without cancelling."""
+
+    kind: Kind
+    half_jump: float = 0.0
+
+
+def classify(
+    steps: Sequence[float], plus: Sequence[FloatVector], minus: Sequence[FloatVector], centre: FloatVector, sigma: float
+) -> Shape:
+    """The kind of point from the smallest steps whose A(h) rises above the noise.
+
+    Args:
+        steps: falling by halves.
+        plus, minus: φ(h), φ(−h) as vectors.
+        centre: φ(0).
+        sigma: the standard deviation of the noise in one evaluation.
+    """
+    bends = [p + m - 2 * centre for p, m in zip(plus, minus, strict=True)]
+    sizes = [float(np.linalg.norm(bend)) for bend in bends]
+    seen = [k for k, size in enumerate(sizes) if size > ABOVE_NOISE * sigma]
+    if len(seen) < 3 or seen != list(range(seen[0], seen[0] + len(seen))):
+        return Shape(Kind.SMOOTH if not seen or len(seen) < 3 else Kind.ROUGH)
+    last, middle, first = seen[-1], seen[-2], seen[-3]
+    exponents = [math.log2(sizes[i] / sizes[j]) for i, j in ((middle, last), (first, middle))]
+    if all(abs(p - 1.0) <= AGREEMENT for p in exponents):
+        return Shape(Kind.KINK, float(np.abs(bends[last]).sum()) / (2 * steps[last]))
+    if all(abs(p) <= AGREEMENT for p in exponents):
+        return Shape(Kind.JUMP)
+    return Shape(Kind.SMOOTH if exponents[0] > 1.0 + AGREEMENT else Kind.ROUGH)
