@@ -45,7 +45,7 @@ def examine(
         names: names for the inputs; by default those of the forward's signature.
         seed: where every random number of the check comes from; the same seed repeats the check exactly.
         require: the resolution (relative gradient error) that a PASS must have been able to see; by default
-            1e-6, 1e-2, 0.1, 0.3 for float64, float32, float16, bfloat16, and 1e-3 for float32 beside a float64 forward.
+            1e-6, 1e-2, 0.1, 0.3 for float64, float32, float16, bfloat16, and 3e-3 for float32 beside a float64 forward.
         questions: the names of the questions to ask, by default all of `gradcheck_kit.engine.QUESTIONS`.
         reference: what is differentiated where an input has fewer digits than float64: by default the forward in
             float64 if it can be evaluated so; "float64" to insist on that, "native" for the forward as it is, or a
@@ -64,9 +64,11 @@ def examine(
     unasked = [name for name in QUESTIONS if name not in asked]
     examination: Examination | None = None
     try:
-        examination = _prepared(meter, generator, demand, reference)
+        examination = prepared(meter, generator, demand, reference)
         for name in asked:
             findings += QUESTIONS[name](examination)
+            if name == determinism.QUESTION:
+                examination.forget_first_pull()
             if any(finding.verdict is not Verdict.PASS for finding in findings):
                 unasked += [f"{later} (meaningless after {name})" for later in asked[asked.index(name) + 1 :]]
                 break
@@ -124,10 +126,10 @@ def check(
     return report
 
 
-def _prepared(
+def prepared(
     meter: Meter, generator: np.random.Generator, require: float | None, reference: str | Callable[..., Any] | None
 ) -> Examination:
-    """The outputs at the point, and what will be differentiated."""
+    """The subject's outputs at its point and what will be differentiated: all that the questions are given."""
     subject, library = meter.subject, meter.subject.library
     _visit_elsewhere(subject)
     outputs = dict(subject.forward({name: library.copy(array) for name, array in subject.point.items()}))

@@ -25,6 +25,10 @@ Vector = Any
 FloatVector = npt.NDArray[np.float64]
 
 
+EXPONENT_BITS = 0x7FF0000000000000
+"""The exponent of a float64: with its other bits cleared a number becomes the power of two below it."""
+
+
 @dataclass(frozen=True)
 class Format:
     """A binary floating-point format: `digits` of significand (the implicit one counted), least normal exponent."""
@@ -162,8 +166,10 @@ class NumPy:
         return np.asarray(vector, dtype=np.float64)
 
     def spacing(self, magnitude: Vector, form: Format) -> Vector:
-        exponent = np.frexp(magnitude)[1]  # magnitude = m · 2^exponent with m in [1/2, 1)
-        return np.ldexp(1.0, np.maximum(exponent, form.least_exponent + 1) - form.digits)
+        power = (np.asarray(magnitude, np.float64).view(np.int64) & EXPONENT_BITS).view(
+            np.float64
+        )  # 2^⌊log₂ magnitude⌋
+        return np.maximum(power, 2.0**form.least_exponent) * 2.0 ** (1 - form.digits)
 
     def sign(self, vector: Vector) -> Vector:
         return np.sign(vector)

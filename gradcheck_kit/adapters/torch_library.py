@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcheck_kit.adapters.randomness import FrozenRandomness
-from gradcheck_kit.space import Array, FloatVector, Format, Vector
+from gradcheck_kit.space import EXPONENT_BITS, Array, FloatVector, Format, Vector
 
 
 class Torch:
@@ -61,10 +61,8 @@ class Torch:
         return values
 
     def spacing(self, magnitude: Vector, form: Format) -> Vector:
-        exponent = torch.frexp(magnitude).exponent.clamp(min=form.least_exponent + 1) - form.digits
-        # In two halves: 2^exponent alone may lie below the range of the power function.
-        half = torch.div(exponent, 2, rounding_mode="floor").to(torch.float64)
-        return torch.exp2(half) * torch.exp2(exponent.to(torch.float64) - half)
+        power = (magnitude.view(torch.int64) & EXPONENT_BITS).view(torch.float64)  # 2^⌊log₂ magnitude⌋
+        return power.clamp_(min=2.0**form.least_exponent).mul_(2.0 ** (1 - form.digits))
 
     def sign(self, vector: Vector) -> Vector:
         return torch.sign(vector)

@@ -79,6 +79,10 @@ class Examination:
         kept = {name: None if g is None else self.library.copy(g) for name, g in pulled.items()}
         return Pull(cotangents, kept)
 
+    def forget_first_pull(self) -> None:
+        """Let its arrays go, which may be large, once no question needs them."""
+        vars(self).pop("first_pull", None)
+
     @property
     def library(self) -> Library:
         return self.subject.library

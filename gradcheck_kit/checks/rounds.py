@@ -11,7 +11,7 @@ from functools import cached_property
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
 from gradcheck_kit.differences.line import Line, Scale, scheme_for, snapped_point, snapped_tangent
-from gradcheck_kit.differences.probe import Kind, dithered, nudged, scale_of, tangent, towards_zero
+from gradcheck_kit.differences.probe import Kind, dithered, expected_size, nudged, scale_of, tangent, towards_zero
 from gradcheck_kit.differences.scheme import Scheme
 from gradcheck_kit.space import FORMATS, Array, Arrays, inner, norm
 from gradcheck_kit.verdict import Comparison
@@ -121,20 +121,23 @@ class Round:
 
     def _drawn(self) -> dict[str, Array]:
         """A fresh tangent for each input; together, each scaled down to contribute as much as the least of them."""
-        library, generator = self._library, self.examination.generator
-        drawn = {}
-        sizes = {}
-        for name, gradient in self.gradients.items():
-            g = library.vector(gradient)
-            drawn[name] = tangent(library, generator, self.look.kind, self.point[name], g, self._scales[name])
-            sizes[name] = norm(g * drawn[name])
-        least = min((size for size in sizes.values() if size > 0.0), default=0.0)
+        kind, library = self.look.kind, self._library
+        factors = self._factors() if self.look.together else dict.fromkeys(self.gradients, 1.0)
         tangents = {}
-        for name, v in drawn.items():
-            factor = least / sizes[name] if self.look.together and sizes[name] > least else 1.0
-            like = self.line_point[name]
-            tangents[name] = snapped_tangent(library, like, factor * v, self._scales[name], self._schemes[name])
+        for name, gradient in self.gradients.items():
+            g, scale, like = library.vector(gradient), self._scales[name], self.line_point[name]
+            v = tangent(library, self.examination.generator, kind, self.point[name], g, scale)
+            tangents[name] = snapped_tangent(library, like, factors[name] * v, scale, self._schemes[name])
         return tangents
+
+    def _factors(self) -> dict[str, float]:
+        """Factors ≤ 1 that bring every input's contribution down to that of the least."""
+        sizes = {
+            name: expected_size(self._library, self.look.kind, self._library.vector(gradient), self._scales[name])
+            for name, gradient in self.gradients.items()
+        }
+        least = min((size for size in sizes.values() if size > 0.0), default=0.0)
+        return {name: least / size if size > least else 1.0 for name, size in sizes.items()}
 
     # -- the backward ---------------------------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ def lattice(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Vect
     magnitude = abs(library.vector(like))
     q = library.spacing(magnitude + scheme.largest_step * scale, form)
     # A tangent cannot be finer than q over the finest step, so where x dwarfs the scale the stencil is wider.
+    if isinstance(scale, float) and len(q) and float(q.max()) <= scale * scheme.snap_step:
+        return q
     widened = library.maximum(q / scheme.snap_step, scale)
     return library.spacing(magnitude + scheme.largest_step * widened, form)
 

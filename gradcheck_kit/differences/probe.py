@@ -9,7 +9,7 @@ from enum import Enum
 
 import numpy as np
 
-from gradcheck_kit.space import FORMATS, Array, FloatVector, Library, Vector, root_mean_square
+from gradcheck_kit.space import FORMATS, Array, FloatVector, Library, Vector, norm, root_mean_square
 
 NUDGE = 2.0**-8
 
@@ -25,7 +25,8 @@ class Kind(Enum):
 
 def signed_uniform(generator: np.random.Generator, count: int) -> FloatVector:
     """`count` numbers ±w with w uniform on [1/2, 1]."""
-    return generator.choice([-1.0, 1.0], count) * generator.uniform(0.5, 1.0, count)
+    drawn = generator.uniform(-0.5, 0.5, count)
+    return drawn + np.copysign(0.5, drawn)
 
 
 def scale_of(library: Library, array: Array, per_element: bool) -> Vector | float:
@@ -59,6 +60,11 @@ def tangent(
     if kind is Kind.EQUALISED:
         return drawn * at_most_typical(library, gradient)
     return drawn
+
+
+def expected_size(library: Library, kind: Kind, gradient: Vector, scale: Vector | float) -> float:
+    """About ‖gradient ∘ tangent‖ for a tangent still to be drawn."""
+    return norm(gradient * scale * at_most_typical(library, gradient) if kind is Kind.EQUALISED else gradient * scale)
 
 
 def at_most_typical(library: Library, values: Vector) -> Vector:
