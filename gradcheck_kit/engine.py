@@ -10,6 +10,7 @@ from gradcheck_kit.adapters.reference import forward_of
 from gradcheck_kit.checks import contract, determinism, directional, purity
 from gradcheck_kit.checks.examination import Examination, Reference
 from gradcheck_kit.checks.reference import FLOAT64, in_float64
+from gradcheck_kit.differences.probe import shrunk
 from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
 from gradcheck_kit.space import Array
@@ -131,7 +132,7 @@ def prepared(
 ) -> Examination:
     """The subject's outputs at its point and what will be differentiated: all that the questions are given."""
     subject, library = meter.subject, meter.subject.library
-    _visit_elsewhere(subject)
+    _visit_elsewhere(subject, generator)
     outputs = dict(subject.forward({name: library.copy(array) for name, array in subject.point.items()}))
     dtype = coarsest(subject, outputs)
     wide = _reference(meter, outputs, dtype, reference)
@@ -162,12 +163,12 @@ def _reference(
     raise UsageError(f"reference={name!r} cannot be used for {subject.name}: {found}")
 
 
-def _visit_elsewhere(subject: Subject) -> None:
+def _visit_elsewhere(subject: Subject, generator: np.random.Generator) -> None:
     """A first forward at another point: a backward that keeps what the first forward saved is then wrong at ours."""
     library = subject.library
     elsewhere = {name: library.copy(array) for name, array in subject.point.items()}
     for name in subject.differentiable:
-        elsewhere[name] = library.shaped(library.vector(elsewhere[name]) * (1 - 2.0**-4), elsewhere[name])
+        elsewhere[name] = shrunk(library, generator, elsewhere[name])
     try:
         subject.forward(elsewhere)
     except BudgetSpentError:

@@ -93,3 +93,10 @@ def nudged(library: Library, generator: np.random.Generator, array: Array) -> Ar
     values = library.vector(array)
     drawn = library.place(signed_uniform(generator, len(values)), array)
     return library.shaped(values + drawn * (NUDGE * (root_mean_square(values) or 1.0)), array)
+
+
+def shrunk(library: Library, generator: np.random.Generator, array: Array) -> Array:
+    """Every element a random 1/16 to 1/8 nearer to zero: another point, in the same region."""
+    values = library.vector(array)
+    drawn = abs(library.place(signed_uniform(generator, len(values)), array))
+    return library.shaped(values * (1.0 - drawn / 8), array)

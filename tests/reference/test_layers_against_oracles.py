@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, note
+from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
 import gradcheck_kit as gk
@@ -14,7 +15,7 @@ import reference_impls.layers
 import reference_impls.networks
 from gradcheck_kit.cli.catalogue import CATALOGUE
 from gradcheck_kit.cli.torch_twins import twin_of
-from reference_impls.layers import Layer
+from reference_impls.layers import Layer, ReLU
 from tests.cases import CASES, LAYOUTS, NORMAL, Array, Case, Example
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -22,6 +23,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 ROUNDING = 64.0  # units in the last place of the largest intermediate: what another order of summation may change
 
 Run = tuple[Array, list[Array]]
+Property = Callable[[Case, Example, int], None]
 
 
 def run(layer: Any, inputs: tuple[Any, ...], cotangent: Array) -> Run:
@@ -114,7 +116,7 @@ def test_output_and_gradients_agree_with_torch_autograd(
 # --- what every VJP satisfies ---
 
 
-def for_every_example(test: Callable[[Case, Example, int], None], **which: Any) -> Callable[[Case], None]:
+def for_every_example(test: Property, **which: Any) -> Callable[[Case], None]:
     """The property `test` at examples of each case, with a seed for whatever else it draws."""
 
     @every_case
@@ -131,7 +133,8 @@ def for_every_example(test: Callable[[Case, Example, int], None], **which: Any) 
 def _layout(case: Case, example: Example, seed: int) -> None:
     u = cotangent_of(example, seed)
     plain = case.contiguous(example)
-    output, gradients = run(plain.layer, plain.inputs, u)
+    # A copy: a cotangent already overwritten here would look untouched below.
+    output, gradients = run(plain.layer, plain.inputs, u.copy())
     arguments = [*map(np.asarray, example.inputs), *example.layer.params.values(), LAYOUTS[example.draw.layout](u)]
     before = [argument.tobytes() for argument in arguments]
     laid_output, laid_gradients = run(example.layer, example.inputs, arguments[-1])
@@ -183,22 +186,82 @@ def permuted(case: Case, example: Example, order: Array) -> tuple[Any, ...]:
     return (*(value[order] for value in head), *tail)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.batched], ids=lambda case: case.name)
-def test_a_permuted_batch_has_the_permuted_output_and_gradients(case: Case) -> None:
-    @given(case.examples(), SEEDS)
-    def equivariant(example: Example, seed: int) -> None:
-        if np.ndim(example.inputs[0]) == 0:
-            return  # a scalar has no batch
-        order = np.random.default_rng(seed).permutation(len(example.inputs[0]))
-        u = cotangent_of(example, seed)
-        output, (dx, *of_parameters) = run(example.layer, example.inputs, u)
-        loss = output.ndim == 0
-        mine = run(example.layer, permuted(case, example, order), u if loss else u[order])
-        bound = rounding(example, u)
-        expected = [output if loss else output[order], dx[order], *of_parameters]
-        assert_equal_to_rounding([mine[0], *mine[1]], expected, bound)
+def _equivariant(case: Case, example: Example, seed: int) -> None:
+    if case.batched == 0 or np.ndim(example.inputs[0]) == 0:
+        return  # no batch
+    order = np.random.default_rng(seed).permutation(len(example.inputs[0]))
+    u = cotangent_of(example, seed)
+    output, (dx, *of_parameters) = run(example.layer, example.inputs, u)
+    loss = output.ndim == 0
+    mine = run(example.layer, permuted(case, example, order), u if loss else u[order])
+    expected = [output if loss else output[order], dx[order], *of_parameters]
+    assert_equal_to_rounding([mine[0], *mine[1]], expected, rounding(example, u))
 
-    equivariant()
+
+test_a_permuted_batch_has_the_permuted_output_and_gradients = for_every_example(_equivariant)
+
+
+# --- the properties reject what they are there to reject ---
+
+
+class ReLUOfMemoryOrder(ReLU):
+    def forward(self, x: Array) -> Array:
+        return super().forward(x.ravel(order="K").reshape(x.shape))
+
+
+class ReLUOverwritesCotangent(ReLU):
+    def backward(self, cotangent: Array) -> Array:
+        gradient = super().backward(cotangent)
+        if cotangent.flags.writeable:
+            cotangent[...] = gradient
+        return gradient
+
+
+class ReLUInFloat64(ReLU):
+    def backward(self, cotangent: Array) -> Array:
+        return super().backward(cotangent).astype(np.float64)
+
+
+class ReLUOfClampedCotangent(ReLU):
+    def backward(self, cotangent: Array) -> Array:
+        return super().backward(np.clip(cotangent, -0.5, 0.5))
+
+
+class ReLUOfCotangentMagnitude(ReLU):
+    def backward(self, cotangent: Array) -> Array:
+        return super().backward(abs(cotangent))
+
+
+class ReLUFlipsFirstRow(ReLU):
+    def backward(self, cotangent: Array) -> Array:
+        gradient = super().backward(cotangent)
+        if gradient.ndim:
+            gradient[:1] *= -1
+        return gradient
+
+
+BROKEN: dict[str, tuple[Property, type[ReLU]]] = {
+    "layout": (_layout, ReLUOfMemoryOrder),
+    "untouched": (_layout, ReLUOverwritesCotangent),
+    "dtype": (_dtype, ReLUInFloat64),
+    "linear": (_linear, ReLUOfClampedCotangent),
+    "odd": (_odd, ReLUOfCotangentMagnitude),
+    "permuted batch": (_equivariant, ReLUFlipsFirstRow),
+}
+
+
+@pytest.mark.parametrize(("holds", "layer"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_layer_with_a_planted_bug_breaks_the_property(holds: Property, layer: type[ReLU]) -> None:
+    case = next(case for case in CASES if case.of is ReLU)
+    broken = replace(case, build=lambda values, shape: (layer(), (values.real(*shape),)))
+
+    @settings(max_examples=100, derandomize=True, database=None, phases=[Phase.generate])
+    @given(broken.examples(layouts=tuple(LAYOUTS)), SEEDS)
+    def find(example: Example, seed: int) -> None:
+        holds(broken, example, seed)
+
+    with pytest.raises(AssertionError):
+        find()
 
 
 # --- the table itself ---

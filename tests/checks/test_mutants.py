@@ -1,0 +1,46 @@
+"""Every planted bug is found, through the question and the input it belongs to; what is right is not flagged."""
+
+import numpy as np
+import pytest
+
+import gradcheck_kit as gk
+from tests.mutants import MUTANTS, RIGHT, Mutant, Right
+
+SEEDS = (0, 1, 2)
+MOST_LINES = 25
+
+every_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+every_seed = pytest.mark.parametrize("seed", SEEDS)
+
+
+@every_seed
+@every_mutant
+def test_a_planted_bug_fails_and_the_error_says_where(mutant: Mutant, seed: int) -> None:
+    with pytest.raises(gk.GradientCheckError) as caught:
+        gk.check(mutant.wrong(np.random.default_rng(seed)), seed=seed)
+    report, text = caught.value.report, str(caught.value)
+    assert report.verdict is gk.Verdict.FAIL, text
+    failed = {finding.input: finding for finding in report.findings if finding.verdict is gk.Verdict.FAIL}
+    assert mutant.input in failed, text
+    assert failed[mutant.input].question == mutant.question, text
+    assert failed[mutant.input].cause == mutant.cause, text
+    assert mutant.name in text
+    assert mutant.input in text
+    assert len(text.splitlines()) <= MOST_LINES, text
+
+
+@every_seed
+@every_mutant
+def test_the_code_that_a_mutant_was_made_from_passes(mutant: Mutant, seed: int) -> None:
+    assert gk.check(mutant.right(np.random.default_rng(seed)), seed=seed)
+
+
+@every_seed
+@pytest.mark.parametrize("right", RIGHT, ids=lambda right: right.name)
+def test_a_right_torch_function_passes(right: Right, seed: int) -> None:
+    assert gk.check(right.subject(seed), seed=seed)
+
+
+def test_the_tables_are_large_enough_and_their_names_unique() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 35
+    assert len({right.name for right in RIGHT}) == len(RIGHT) >= 30

@@ -1,0 +1,320 @@
+"""What counts as agreement, and what a report says of it."""
+
+import json
+import math
+import pickle
+from dataclasses import FrozenInstanceError, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradcheck_kit.report import SCHEMA, Cost, Finding, GradientCheckError, Report
+from gradcheck_kit.verdict import (
+    CLEAR_MARGIN,
+    CLEAR_PART,
+    CLEARING,
+    DEFAULT_REQUIRE,
+    Comparison,
+    Outcome,
+    Verdict,
+    of_ratio,
+    overall,
+)
+
+PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+AGREES, STRIKE, UNDECIDED = Outcome.AGREES, Outcome.STRIKE, Outcome.UNDECIDED
+NAN, INF = math.nan, math.inf
+REQUIRE = 1e-6
+
+# ---------------------------------------------------------------- verdicts
+
+
+def test_only_pass_is_true() -> None:
+    assert [bool(verdict) for verdict in (PASS, FAIL, INCONCLUSIVE)] == [True, False, False]
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_overall_is_fail_if_any_failed_and_pass_only_if_all_of_some_passed(count: int) -> None:
+    for seen in product(Verdict, repeat=count):
+        if FAIL in seen:
+            wanted = FAIL
+        elif seen and set(seen) == {PASS}:
+            wanted = PASS
+        else:
+            wanted = INCONCLUSIVE
+        assert overall(iter(seen)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [
+        (0.0, PASS),
+        (1.0, PASS),
+        (math.nextafter(1.0, 2.0), INCONCLUSIVE),
+        (CLEAR_MARGIN, INCONCLUSIVE),
+        (math.nextafter(CLEAR_MARGIN, 4.0), FAIL),
+        (INF, FAIL),
+        (NAN, INCONCLUSIVE),
+    ],
+)
+def test_a_ratio_to_its_bound_passes_up_to_one_and_fails_beyond_the_margin(ratio: float, verdict: Verdict) -> None:
+    assert of_ratio(ratio) is verdict
+
+
+def test_the_demand_on_a_pass_is_laxer_for_coarser_formats() -> None:
+    demands = [DEFAULT_REQUIRE[name] for name in ("float64", "float32", "float16", "bfloat16")]
+    assert demands == sorted(demands)
+    assert all(0 < demand < 1 for demand in demands)
+
+
+def comparison(
+    analytic: float = 1.0,
+    numeric: float = 1.0,
+    bound: float = 1e-9,
+    scale: float = 1.0,
+    slope: float = 1.0,
+    ground: float = 1.0,
+) -> Comparison:
+    return Comparison(analytic, numeric, bound, scale, slope, ground)
+
+
+OUTCOMES = {
+    "equal": (comparison(), AGREES),
+    "apart by exactly the bound": (comparison(analytic=0.25, numeric=0.25 + 2**-30, bound=2.0**-30), AGREES),
+    "equal, bound too wide for the demand": (comparison(bound=1e-3), UNDECIDED),
+    "equal, infinite bound": (comparison(bound=INF), UNDECIDED),
+    "equal, bound NaN": (comparison(bound=NAN), UNDECIDED),
+    "apart by two bounds": (comparison(analytic=1 + 2e-9), UNDECIDED),
+    "apart by four bounds": (comparison(analytic=1 + 4e-9), STRIKE),
+    "apart by four bounds below": (comparison(analytic=1 - 4e-9), STRIKE),
+    "opposite sign": (comparison(analytic=-1.0), STRIKE),
+    "apart by many bounds, which are wide beside the derivative": (
+        comparison(analytic=100.0, scale=1.0, slope=1.0, bound=0.5),
+        UNDECIDED,
+    ),
+    "the same with a bound small beside the slope": (
+        comparison(analytic=100.0, scale=1.0, slope=100.0, bound=0.5),
+        STRIKE,
+    ),
+    "analytic NaN": (comparison(analytic=NAN), STRIKE),
+    "analytic inf": (comparison(analytic=-INF), STRIKE),
+    "numeric NaN": (comparison(numeric=NAN), UNDECIDED),
+    "numeric inf": (comparison(numeric=INF), UNDECIDED),
+    "both NaN": (comparison(analytic=NAN, numeric=NAN), STRIKE),
+    "both inf": (comparison(analytic=INF, numeric=INF), STRIKE),
+    "zero gradient of a function that is not steep": (comparison(analytic=0.0, numeric=1e-12, scale=0.0), AGREES),
+    "zero gradient, ground too small to tell": (
+        comparison(analytic=0.0, numeric=1e-12, scale=0.0, ground=1e-4),
+        UNDECIDED,
+    ),
+    "zero gradient, zero ground": (comparison(analytic=0.0, numeric=0.0, scale=0.0, ground=0.0), UNDECIDED),
+    "zero gradient, derivative is not": (comparison(analytic=0.0, numeric=1.0, scale=0.0), STRIKE),
+    "no derivative, gradient is not": (comparison(analytic=1.0, numeric=0.0, slope=0.0), STRIKE),
+    "everything zero, exactly": (comparison(0.0, 0.0, 0.0, 0.0, 0.0, 0.0), AGREES),
+    "exact and different": (comparison(analytic=1.0, numeric=2.0, bound=0.0), STRIKE),
+    "the sum cancels, the size does not": (comparison(analytic=1e-15, numeric=0.0, scale=1.0, bound=1e-9), AGREES),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_the_truth_table_of_one_comparison(name: str) -> None:
+    given, wanted = OUTCOMES[name]
+    assert given.outcome(REQUIRE) is wanted
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+@pytest.mark.parametrize("factor", [2.0**-40, 2.0**40])
+def test_the_outcome_does_not_depend_on_the_unit(name: str, factor: float) -> None:
+    given, wanted = OUTCOMES[name]
+    scaled = Comparison(*(factor * value for value in vars(given).values()))
+    assert scaled.outcome(REQUIRE) is wanted
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_a_laxer_demand_never_turns_agreement_away_and_never_makes_a_strike(name: str) -> None:
+    given, _ = OUTCOMES[name]
+    strict, lax = given.outcome(1e-12), given.outcome(0.5)
+    assert (strict is STRIKE) == (lax is STRIKE)
+    if strict is AGREES:
+        assert lax is AGREES
+
+
+def test_a_strike_needs_a_bound_small_beside_the_derivative() -> None:
+    for part, wanted in ((0.9 * CLEAR_PART, STRIKE), (1.1 * CLEAR_PART, UNDECIDED)):
+        assert comparison(analytic=10.0, scale=1.0, slope=1.0, bound=part).outcome(REQUIRE) is wanted
+
+
+@pytest.mark.parametrize(
+    ("bound", "scale", "ground", "resolution"),
+    [
+        (1e-9, 2.0, 7.0, 5e-10),
+        (1e-9, 0.0, 4.0, 2.5e-10),
+        (0.0, 0.0, 0.0, 0.0),
+        (1e-9, 0.0, 0.0, INF),
+        (INF, 1.0, 1.0, INF),
+        (NAN, 1.0, 1.0, INF),
+    ],
+)
+def test_the_resolution_is_the_bound_beside_the_gradient_or_else_the_ground(
+    bound: float, scale: float, ground: float, resolution: float
+) -> None:
+    assert comparison(bound=bound, scale=scale, ground=ground).resolution == pytest.approx(resolution)
+
+
+def test_an_agreement_clears_an_earlier_strike_only_if_it_would_have_seen_it() -> None:
+    strike = comparison(analytic=1 + 3e-8)
+    assert strike.outcome(REQUIRE) is STRIKE
+    sharp, blunt = (comparison(bound=f * strike.discrepancy / CLEARING) for f in (0.99, 1.01))
+    assert sharp.clears(strike, REQUIRE)
+    assert not blunt.clears(strike, REQUIRE)
+    assert blunt.outcome(REQUIRE) is AGREES
+
+
+@pytest.mark.parametrize(
+    "unfit", [comparison(analytic=2.0), comparison(numeric=NAN), comparison(bound=1e-3), comparison(analytic=NAN)]
+)
+def test_what_does_not_agree_clears_nothing(unfit: Comparison) -> None:
+    assert not unfit.clears(comparison(analytic=1e9), REQUIRE)
+
+
+def test_a_strike_that_is_not_finite_is_cleared_by_nothing_when_nan() -> None:
+    assert not comparison().clears(comparison(analytic=NAN), REQUIRE)
+
+
+# ---------------------------------------------------------------- reports
+
+GOOD = Finding("directional", PASS, "the gradient of x agrees", "x", None, 1.0, 1.0, 1e-9, 2e-9)
+PLAIN = Finding("contract", PASS, "all is well")
+WRONG = Finding("directional", FAIL, "wrong at W[1, 2]\nline two", "W", (1, 2), 2.0, 1.0, 1e-9, None, "sign-flip")
+OPEN = Finding("directional", INCONCLUSIVE, "noise", "b", cause="noise")
+
+
+def report(*findings: Finding, **changes: Any) -> Report:
+    given = Report(
+        subject="Affine",
+        findings=findings,
+        seed=3,
+        cost=Cost(12, 4, 0.25),
+        dtype="float64",
+        device="cpu",
+        library="numpy",
+        require=1e-6,
+        environment={"python": "3"},
+    )
+    return replace(given, **changes)
+
+
+VERDICTS = [
+    ((), INCONCLUSIVE),
+    ((PLAIN,), INCONCLUSIVE),  # nothing was compared
+    ((GOOD,), PASS),
+    ((PLAIN, GOOD), PASS),
+    ((GOOD, OPEN), INCONCLUSIVE),
+    ((GOOD, OPEN, WRONG), FAIL),
+    ((WRONG,), FAIL),
+    ((PLAIN, OPEN), INCONCLUSIVE),
+]
+
+
+@pytest.mark.parametrize(("findings", "verdict"), VERDICTS)
+def test_a_pass_needs_findings_that_all_passed_and_a_derivative_compared(
+    findings: tuple[Finding, ...], verdict: Verdict
+) -> None:
+    made = report(*findings)
+    assert made.verdict is verdict
+    assert bool(made) == (verdict is PASS)
+
+
+@pytest.mark.parametrize(("findings", "verdict"), VERDICTS)
+def test_the_first_line_has_the_verdict_and_the_name(findings: tuple[Finding, ...], verdict: Verdict) -> None:
+    first = str(report(*findings)).splitlines()[0]
+    assert first.startswith(f"{verdict.value}  Affine")
+    assert ("every gradient agrees" in first) == (verdict is PASS)
+
+
+def test_the_first_line_of_a_failure_names_what_failed_only() -> None:
+    first = str(report(GOOD, OPEN, WRONG)).splitlines()[0]
+    assert "(W)" in first
+
+
+def test_the_text_has_every_line_of_every_finding_that_did_not_pass_and_no_other() -> None:
+    text = str(report(GOOD, OPEN, WRONG, not_asked=("purity",)))
+    for part in ("wrong at W[1, 2]", "line two", "noise", "not asked: purity", "seed 3", "12 forward + 4 backward"):
+        assert part in text
+    assert GOOD.message not in text
+
+
+def test_a_report_without_a_comparison_says_that_nothing_was_compared() -> None:
+    assert "nothing was compared" in str(report(PLAIN))
+    assert "nothing was compared" not in str(report(GOOD))
+
+
+def test_the_resolution_is_that_of_the_bluntest_comparison() -> None:
+    assert report(GOOD, replace(GOOD, resolution=1e-7), PLAIN).resolution == 1e-7
+    assert report(PLAIN).resolution is None
+    assert report().resolution is None
+
+
+def strict(value: Any) -> Any:
+    """Through JSON as the standard has it: no NaN, no Infinity."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(json.dumps(value, allow_nan=False), parse_constant=refuse)
+
+
+NOT_FINITE = [
+    replace(WRONG, **{field: value})
+    for field in ("analytic", "numeric", "error", "resolution")
+    for value in (NAN, INF, -INF)
+]
+
+
+@pytest.mark.parametrize("findings", [f for f, _ in VERDICTS] + [(finding,) for finding in NOT_FINITE])
+def test_a_report_is_strict_json_whatever_is_in_it(findings: tuple[Finding, ...]) -> None:
+    made = report(*findings, not_asked=("purity",))
+    given = strict(made.to_dict())
+    assert given == made.to_dict()
+    assert given["schema"] == SCHEMA
+    assert given["verdict"] == made.verdict.value
+    assert len(given["findings"]) == len(findings)
+    assert given["cost"] == {"forward": 12, "vjp": 4, "seconds": 0.25}
+    for finding, plain in zip(findings, given["findings"], strict=True):
+        assert plain["message"] == finding.message
+        assert plain["index"] == (None if finding.index is None else list(finding.index))
+
+
+def test_a_report_written_to_a_file_reads_back_the_same(tmp_path: Path) -> None:
+    made = report(GOOD, *NOT_FINITE, replace(GOOD, message="∂ × µ"))
+    path = tmp_path / "report.json"
+    made.to_json(path)
+    assert strict(json.loads(path.read_text(encoding="utf-8"))) == made.to_dict()
+    made.to_json(str(path))
+    assert path.read_text(encoding="utf-8").endswith("}\n")
+
+
+@pytest.mark.parametrize(("value", "field"), [(report(GOOD), "seed"), (GOOD, "verdict"), (Cost(1, 1, 0.0), "vjp")])
+def test_results_are_frozen(value: Any, field: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, field, 7)
+
+
+def test_a_gradient_check_error_is_an_assertion_error_that_carries_its_report_and_pickles() -> None:
+    made = report(WRONG)
+    error = GradientCheckError(made)
+    assert isinstance(error, AssertionError)
+    assert error.report is made
+    assert str(error) == str(made)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is GradientCheckError
+    assert again.report == made
+    assert str(again) == str(error)
+
+
+def test_a_report_is_equal_to_its_copy_and_to_no_other() -> None:
+    assert report(GOOD) == report(GOOD)
+    assert report(GOOD) != report(WRONG)
+    assert pickle.loads(pickle.dumps(report(GOOD))) == report(GOOD)
