@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -151,9 +152,8 @@ def of_failures(n: int) -> None:
     print(f"\nA wrong gradient (half of x²'s), n = {n:,}, float64:\n")
     for name, check in (("gradcheck_kit", ours), ("torch fast", torch_fast), ("torch slow", torch_slow)):
         verdict = "passed" if check(WrongHalf.apply, x) else "reported"
-        print(
-            f"- {name}: {verdict} in {np.median([timed(lambda c=check: c(WrongHalf.apply, x)) for _ in range(3)]):.3g} s"
-        )
+        seconds = [timed(lambda c=check: c(WrongHalf.apply, x)) for _ in range(3)]
+        print(f"- {name}: {verdict} in {np.median(seconds):.3g} s")
 
 
 def of_evaluations(sizes: list[int]) -> None:
@@ -170,7 +170,7 @@ class Loss(torch.nn.Module):
     def __init__(self, widths: list[int], dtype: torch.dtype) -> None:
         super().__init__()
         layers: list[torch.nn.Module] = []
-        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+        for fan_in, fan_out in pairwise(widths):
             layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.Tanh()]
         self.body = torch.nn.Sequential(*layers[:-1]).to(dtype)
 

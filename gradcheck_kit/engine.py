@@ -65,14 +65,15 @@ def examine(
     unasked = [name for name in QUESTIONS if name not in asked]
     examination: Examination | None = None
     try:
-        examination = prepared(meter, generator, demand, reference)
-        for name in asked:
-            findings += QUESTIONS[name](examination)
-            if name == determinism.QUESTION:
-                examination.forget_first_pull()
-            if any(finding.verdict is not Verdict.PASS for finding in findings):
-                unasked += [f"{later} (meaningless after {name})" for later in asked[asked.index(name) + 1 :]]
-                break
+        with subject.session():
+            examination = prepared(meter, generator, demand, reference)
+            for name in asked:
+                findings += QUESTIONS[name](examination)
+                if name == determinism.QUESTION:
+                    examination.forget_first_pull()
+                if any(finding.verdict is not Verdict.PASS for finding in findings):
+                    unasked += [f"{later} (meaningless after {name})" for later in asked[asked.index(name) + 1 :]]
+                    break
     except BudgetSpentError as spent:
         findings.append(_out_of_budget(str(spent)))
     dtype = coarsest(subject, {} if examination is None else examination.outputs)

@@ -1,6 +1,7 @@
 """Subject: what is being checked, as named arrays in, named arrays out. All that adapters make, all that checks see."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +36,7 @@ class Subject:
             place; None if there is no way to evaluate it so. Whether it really does is tried before it is used.
         parameters: the names in `point` that are parameters and not inputs.
         positional: point → the inputs as the caller passed them, in order; by default all of the point.
+        session: a context around all evaluations of a check, which puts back what they may change globally.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Subject:
     reference: Forward | None = None
     parameters: tuple[str, ...] = ()
     positional: Callable[[Arrays], Sequence[Any]] | None = None
+    session: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __post_init__(self) -> None:
         if not self.differentiable:

@@ -41,14 +41,16 @@ def subject_of(
 
     def run(point: Arrays) -> dict[str, Array]:
         nonlocal structure
-        with randomness.replayed():
+        with randomness.replayed("forward"):
             returned = forward(*arguments.placed(point))
         structure = Structure.of(returned)
         return named_outputs(library, returned)
 
     def pullback(point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
-        with randomness.replayed():
+        with randomness.replayed("vjp"):
             returned = vjp(structure.packed(cotangents), *arguments.placed(point))
         return matched_gradients(title, library, returned, arguments.names, differentiable)
 
-    return Subject(title, library, arguments.arrays, differentiable, run, pullback, run, (), arguments.placed)
+    return Subject(
+        title, library, arguments.arrays, differentiable, run, pullback, run, (), arguments.placed, randomness.session
+    )

@@ -59,6 +59,7 @@ def subject_of(
         reference=wide.forward,
         parameters=tuple(twin.places),
         positional=arguments.placed,
+        session=randomness.session,
     )
 
 
@@ -122,14 +123,14 @@ class _Twin:
         for name, (place, _) in self.places.items():
             if name in point:
                 place.write(self.layer, point[name], self.library, self.title, name)
-        with self.randomness.replayed():
+        with self.randomness.replayed("forward"):
             returned = self.layer.forward(*self.arguments.placed(point))
         self._structure = Structure.of(returned)
         return named_outputs(self.library, returned)
 
     def pullback(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
         self.forward(point)
-        with self.randomness.replayed():
+        with self.randomness.replayed("backward"):
             returned = self.layer.backward(self._structure.packed(cotangents))
         inputs = self.arguments.differentiable(self.library)
         gradients = matched_gradients(self.title, self.library, returned, self.arguments.names, inputs)

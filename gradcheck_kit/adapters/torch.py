@@ -54,14 +54,14 @@ def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parame
     randomness = FrozenTorchRandomness(point.values())
 
     def forward(at: Arrays) -> dict[str, Tensor]:
-        with randomness.replayed(), torch.enable_grad():
+        with randomness.replayed("forward"), torch.enable_grad():
             return {n: o.detach() for n, o in named_outputs(library, call(at)).items()}
 
     def pullback(at: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
         leaves = {n: at[n].detach().requires_grad_(True) for n in differentiable}
         # A forward may work in place on what it is given, which autograd forbids on a leaf.
         given = {n: leaf.clone() if n in arguments.arrays else leaf for n, leaf in leaves.items()}
-        with randomness.replayed(), torch.enable_grad():
+        with randomness.replayed("pullback"), torch.enable_grad():
             outputs = named_outputs(library, call({**at, **given}))
             pulled = [n for n, output in outputs.items() if output.requires_grad]
             if not pulled:
@@ -74,7 +74,18 @@ def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parame
             )
         return dict(zip(differentiable, gradients, strict=True))
 
-    return Subject(title, library, point, differentiable, forward, pullback, forward, parameters, arguments.placed)
+    return Subject(
+        title,
+        library,
+        point,
+        differentiable,
+        forward,
+        pullback,
+        forward,
+        parameters,
+        arguments.placed,
+        randomness.session,
+    )
 
 
 def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call]:

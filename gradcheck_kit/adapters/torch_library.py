@@ -84,19 +84,29 @@ class FrozenTorchRandomness(FrozenRandomness):
     """Replays torch's generators too, on the CPU and on the CUDA devices in use, in full-precision arithmetic."""
 
     def __init__(self, arrays: Iterable[Any]) -> None:
-        super().__init__()
         devices = {a.device for a in arrays if isinstance(a, Tensor) and a.device.type == "cuda"}
         self._devices = sorted({d.index or 0 for d in devices})
-        self._torch_state = torch.get_rng_state()
-        self._cuda_states = [torch.cuda.get_rng_state(i) for i in self._devices]
+        super().__init__()
 
     @contextmanager
-    def replayed(self) -> Iterator[None]:
-        with super().replayed(), torch.random.fork_rng(self._devices), full_precision():
-            torch.set_rng_state(self._torch_state)
-            for index, state in zip(self._devices, self._cuda_states, strict=True):
-                torch.cuda.set_rng_state(state, index)
+    def session(self) -> Iterator[None]:
+        """Also without reduced-precision matrix products."""
+        with super().session(), full_precision():
             yield
+
+    def _read(self) -> tuple[Any, ...]:
+        of_torch = [torch.get_rng_state(), *(torch.cuda.get_rng_state(i) for i in self._devices)]
+        return *super()._read(), of_torch
+
+    def _write(self, state: tuple[Any, ...]) -> None:
+        super()._write(state)
+        cpu, *cuda = state[2]
+        torch.set_rng_state(cpu)
+        for index, values in zip(self._devices, cuda, strict=True):
+            torch.cuda.set_rng_state(values, index)
+
+    def _same(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+        return super()._same(one, other) and all(torch.equal(a, b) for a, b in zip(one[2], other[2], strict=True))
 
 
 REDUCED: tuple[tuple[Any, str], ...] = (

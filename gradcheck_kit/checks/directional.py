@@ -173,7 +173,7 @@ def _undecided(name: str, measurements: list[Measurement], require: float) -> Fi
     obstacle = sharpest.estimate.obstacle or Obstacle.NOISE
     message = (
         f"the gradient of {name} could not be decided: backward {seen.analytic:.6g}, numerical derivative "
-        f"{seen.numeric:.6g} ± {seen.bound:.1g}, which resolves {seen.resolution:.1g} where {require:.1g} is required\n"
+        f"{seen.numeric:.6g} ± {seen.bound:.1g}, which resolves {seen.resolution:.2g} where {require:.1g} is required\n"
         f"{obstacle.value}"
     )
     return Finding(

@@ -13,7 +13,7 @@ from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimat
 from gradcheck_kit.differences.line import Line, Scale, scheme_for, snapped_point, snapped_tangent
 from gradcheck_kit.differences.probe import Kind, dithered, expected_size, nudged, scale_of, tangent, towards_zero
 from gradcheck_kit.differences.scheme import Scheme
-from gradcheck_kit.space import FORMATS, Array, Arrays, inner, norm
+from gradcheck_kit.space import FORMATS, Array, Arrays, Format, inner, norm
 from gradcheck_kit.verdict import Comparison
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
@@ -203,7 +203,7 @@ class Round:
         estimate, line = self._differentiated(tangents, scale)
         outputs = self._outputs()
         changes = [[dither[name] for name in tangents] for dither in dithers]
-        own = self._own_rounding(changes, scale)
+        own = self._own_rounding(changes, scale, math.hypot(*(norm(library.vector(v)) for v in tangents.values())))
         comparison = Comparison(
             analytic=analytic,
             numeric=estimate.value,
@@ -228,15 +228,17 @@ class Round:
     def _outputs(self) -> Mapping[str, Array]:
         return self.examination.outputs if self._exact is None else self._exact.outputs
 
-    def _own_rounding(self, changes: Sequence[Sequence[tuple[float, float]]], scale: float) -> float:
-        """The backward's own rounding error, from how far it moves under a dither."""
+    def _own_rounding(self, changes: Sequence[Sequence[tuple[float, float]]], scale: float, length: float) -> float:
+        """The backward's own rounding error, from how far it moves under a dither; not less than its last places."""
         along = max(abs(sum(change for change, _ in dither)) for dither in changes)
         spread = math.sqrt(sum(size**2 for dither in changes for _, size in dither) / len(changes))
-        return DITHER_FACTOR * max(along, spread, self._coarsest_roundoff() * scale / math.sqrt(3))
+        form = self._coarsest()
+        last_places = max(form.unit_roundoff * scale, form.smallest_subnormal * length) / math.sqrt(3)
+        return DITHER_FACTOR * max(along, spread, last_places)
 
-    def _coarsest_roundoff(self) -> float:
+    def _coarsest(self) -> Format:
         arrays = [*(self.point[name] for name in self.gradients), *self.cotangents.values()]
-        return max(FORMATS[self._library.dtype(array)].unit_roundoff for array in arrays)
+        return max((FORMATS[self._library.dtype(array)] for array in arrays), key=lambda form: form.unit_roundoff)
 
     def _absorbed(self, estimate: Estimate, scale: float) -> float:
         """What may hide in outputs that are exactly zero at every sample: log(1 + 1e-200) is 0."""

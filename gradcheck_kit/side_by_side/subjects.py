@@ -36,11 +36,10 @@ def parity(reference: Subject, candidate: Subject, *, seed: int = 0) -> Report:
     """
     generator = generator_of(seed)
     meter = Meter(_checked(reference, candidate))
-    mine = _Side(meter.subject, dict(meter.subject.forward(candidate.point)))
-    theirs = _Side(reference, dict(reference.forward(reference.point)))
-    findings = _of_outputs(mine, theirs, generator)
-    if not findings:
-        findings = _of_gradients(mine, theirs, generator)
+    with candidate.session(), reference.session():
+        mine = _Side(meter.subject, dict(meter.subject.forward(candidate.point)))
+        theirs = _Side(reference, dict(reference.forward(reference.point)))
+        findings = _of_outputs(mine, theirs, generator) or _of_gradients(mine, theirs, generator)
     dtype = coarsest(candidate, mine.outputs)
     return Report(
         subject=f"{candidate.name} beside {reference.name}",
@@ -93,8 +92,10 @@ class _Side:
         pulled = self.drawn(self.subject.pullback(point, cotangents))
         return {n: pulled.get(n, 0.0 * self.drawn({n: self.subject.point[n]})[n]) for n in names}
 
-    def dithered_point(self, generator: np.random.Generator, names: tuple[str, ...]) -> dict[str, Array]:
+    def dithered_point(self, generator: np.random.Generator) -> dict[str, Array]:
+        """Every floating-point input moved by a unit in the last place, those that are held fixed too."""
         library, point = self.subject.library, dict(self.subject.point)
+        names = [name for name, array in point.items() if library.dtype(array) in FORMATS]
         moved = point | {n: dithered(library, generator, point[n]) for n in names}
         try:
             self.subject.forward(moved)
@@ -109,9 +110,8 @@ def _of_outputs(mine: _Side, theirs: _Side, generator: np.random.Generator) -> l
     if [len(v) for v in here.values()] != [len(v) for v in there.values()]:
         message = f"the candidate returns {_sizes(mine)}, the reference {_sizes(theirs)}"
         return [Finding(QUESTION, Verdict.FAIL, message, cause="wrong-shape")]
-    names = mine.subject.differentiable
-    moved_here = mine.drawn(mine.subject.forward(mine.dithered_point(generator, names)))
-    moved_there = theirs.drawn(theirs.subject.forward(theirs.dithered_point(generator, names)))
+    moved_here = mine.drawn(mine.subject.forward(mine.dithered_point(generator)))
+    moved_there = theirs.drawn(theirs.subject.forward(theirs.dithered_point(generator)))
     findings = []
     for name, other in zip(here, there, strict=True):
         form = FORMATS[mine.subject.library.dtype(mine.outputs[name])].name
@@ -153,7 +153,7 @@ def _with_spread(
     spread = {name: 0.0 * vector for name, vector in base.items()}
     for _ in range(DITHERS):
         moved = {n: dithered(side.subject.library, generator, u) for n, u in cotangents.items()}
-        again = side.gradients(side.dithered_point(generator, names), moved, names)
+        again = side.gradients(side.dithered_point(generator), moved, names)
         spread = {n: np.maximum(spread[n], abs(again[n] - base[n])) for n in base}
     return base, spread
 
@@ -190,7 +190,9 @@ def _ratios(
     spread, mine, theirs = (np.where(np.isfinite(v), abs(v), 0.0) for v in (spread, here, there))
     mean = max(root_mean_square(spread), u * root_mean_square(theirs))
     last_place = u * np.maximum(mine, theirs)
-    bound = BOUND_FACTOR * np.maximum(np.maximum(spread, last_place), mean / 2) + form.smallest_subnormal
+    # Below the least normal number some libraries flush to zero, and some do not.
+    least = 2.0**form.least_exponent
+    bound = BOUND_FACTOR * np.maximum(np.maximum(spread, last_place), np.maximum(mean / 2, least))
     finite = np.isfinite(here) & np.isfinite(there)
     with np.errstate(invalid="ignore"):
         ratio = np.where(finite, abs(here - there) / bound, np.where(here == there, 0.0, np.nan))

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import Tensor, nn
-
-import gradcheck_kit as gk
 from gradcheck_kit.parity.envelope import drift
 from gradcheck_kit.parity.schedule import Schedule
 from gradcheck_kit.parity.subjects import parity
 from gradcheck_kit.parity.torch_trainee import TorchTrainee
 from gradcheck_kit.parity.trainee import NumPyTrainee, Trainee, distance
 from gradcheck_kit.parity.training import ParityReport, Progress, train_parity
+from torch import Tensor, nn
+
+import gradcheck_kit as gk
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.verdict import Verdict
 from reference_impls.networks import MLP

@@ -256,7 +256,7 @@ def test_a_wrong_file_in_an_explicit_directory_names_file_and_origin(cache: Path
 def test_raw_dotted_and_gzipped_names_are_accepted(cache: Path, tmp_path: Path, spelling: int) -> None:
     for expected in FILES:
         name, raw = expected.spellings[spelling], CONTENT[expected.name]
-        (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+        (tmp_path / name).write_bytes(gzip.compress(raw, mtime=0) if name.endswith(".gz") else raw)
     loaded = mnist.load(tmp_path)
     assert loaded.train_images.tobytes() == CONTENT[TRAIN_IMAGES][16:]
     assert loaded.train_images.dtype == np.uint8
@@ -264,7 +264,7 @@ def test_raw_dotted_and_gzipped_names_are_accepted(cache: Path, tmp_path: Path, 
 
 def test_gzipped_files_put_into_the_cache_by_hand_are_accepted(cache: Path) -> None:
     for name, raw in CONTENT.items():
-        (cache / f"{name}.gz").write_bytes(gzip.compress(raw))
+        (cache / f"{name}.gz").write_bytes(gzip.compress(raw, mtime=0))
     assert mnist.load().test_labels.tolist() == [30, 31, 32]
 
 
@@ -319,7 +319,7 @@ def test_a_wrong_file_is_reported_before_the_others_are_downloaded(
 def test_a_truncated_gzip_file_is_corrupt(cache: Path) -> None:
     fill(cache)
     (cache / TRAIN_IMAGES).unlink()
-    (cache / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(GOOD)[:-9])
+    (cache / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(GOOD, mtime=0)[:-9])
     with pytest.raises(mnist.MNISTCorrupt, match="not a whole gzip archive"):
         mnist.load()
 
@@ -327,13 +327,13 @@ def test_a_truncated_gzip_file_is_corrupt(cache: Path) -> None:
 def test_a_gzip_bomb_is_refused_without_unpacking_it(cache: Path) -> None:
     fill(cache)
     (cache / TRAIN_IMAGES).unlink()
-    (cache / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(bytes(10_000_000)))
+    (cache / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(bytes(10_000_000), mtime=0))
     with pytest.raises(mnist.MNISTCorrupt, match="at least 41 bytes found, 40 expected"):
         mnist.load()
 
 
 def test_gunzip_stops_one_byte_past_the_size() -> None:
-    assert len(gunzip(io.BytesIO(gzip.compress(bytes(100_000))), 40)) == 41
+    assert len(gunzip(io.BytesIO(gzip.compress(bytes(100_000), mtime=0)), 40)) == 41
     with pytest.raises(ContentError):
         gunzip(io.BytesIO(b"no archive"), 40)
 
@@ -345,13 +345,13 @@ def test_a_mirror_supplies_the_files_and_reports_progress(cache: Path, monkeypat
     answers: list[FakeAnswer] = []
 
     def answer(name: str) -> FakeAnswer:
-        answers.append(FakeAnswer(gzip.compress(CONTENT[name])))
+        answers.append(FakeAnswer(gzip.compress(CONTENT[name], mtime=0)))
         return answers[-1]
 
     use_sources(monkeypatch, fake_mirror(answer))
     seen: list[tuple[str, int, int | None]] = []
     mnist.load(progress=lambda name, received, total: seen.append((name, received, total)))
-    size = len(gzip.compress(GOOD))
+    size = len(gzip.compress(GOOD, mtime=0))
     of_first = [entry for entry in seen if entry[0] == f"{TRAIN_IMAGES}.gz"]
     assert of_first[0] == (f"{TRAIN_IMAGES}.gz", 0, size)
     assert of_first[-1] == (f"{TRAIN_IMAGES}.gz", size, size)
@@ -359,16 +359,16 @@ def test_a_mirror_supplies_the_files_and_reports_progress(cache: Path, monkeypat
 
 
 def truncated(name: str) -> FakeAnswer:
-    whole = gzip.compress(CONTENT[name])
+    whole = gzip.compress(CONTENT[name], mtime=0)
     return FakeAnswer(whole[:-10], announced=len(whole))
 
 
 def broken(name: str) -> FakeAnswer:
-    return FakeAnswer(gzip.compress(CONTENT[name])[:20], breaks_with=ConnectionResetError("connection reset"))
+    return FakeAnswer(gzip.compress(CONTENT[name], mtime=0)[:20], breaks_with=ConnectionResetError("connection reset"))
 
 
 def unannounced(name: str) -> FakeAnswer:
-    return FakeAnswer(gzip.compress(CONTENT[name])[:-10])
+    return FakeAnswer(gzip.compress(CONTENT[name], mtime=0)[:-10])
 
 
 def endless(name: str) -> FakeAnswer:
@@ -376,7 +376,7 @@ def endless(name: str) -> FakeAnswer:
 
 
 def flipped(name: str) -> FakeAnswer:
-    return FakeAnswer(gzip.compress(CONTENT[name][:-1] + b"\xff"))
+    return FakeAnswer(gzip.compress(CONTENT[name][:-1] + b"\xff", mtime=0))
 
 
 def absent(name: str) -> FakeAnswer:
@@ -419,7 +419,7 @@ def test_after_a_failed_download_the_next_source_is_tried(
 
 def test_a_keyboard_interrupt_during_a_download_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(name: str) -> FakeAnswer:
-        return FakeAnswer(gzip.compress(CONTENT[name])[:20], breaks_with=KeyboardInterrupt())
+        return FakeAnswer(gzip.compress(CONTENT[name], mtime=0)[:20], breaks_with=KeyboardInterrupt())
 
     use_sources(monkeypatch, fake_mirror(interrupted), FakeSource())
     with pytest.raises(KeyboardInterrupt):
@@ -596,7 +596,7 @@ def test_an_oversized_package_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         delivered(package(tmp_path / "p.tgz", *NAMES))
 
 
-@pytest.mark.parametrize("raw", [b"", b"no archive", gzip.compress(b"no tar" * 200)])
+@pytest.mark.parametrize("raw", [b"", b"no archive", gzip.compress(b"no tar" * 200, mtime=0)])
 def test_a_damaged_package_is_a_failed_source(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "p.tgz").write_bytes(raw)
     with pytest.raises(SourceError):
