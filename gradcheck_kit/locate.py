@@ -47,7 +47,7 @@ def locate(strike: Measurement) -> Element:
         return library.shaped(components * library.place(mask, v), v)
 
     first, end = _bisect(len(components), _mismatch(strike), lambda a, b: _mismatch(asked.along(name, part(a, b))))
-    single = asked.along(name, part(first, end)).comparison
+    single = asked.along(name, part(first, end)).seen.comparison
     component = float(library.numpy(components[first : first + 1])[0])
     exact = single.discrepancy > single.bound
     index = tuple(int(i) for i in np.unravel_index(first, shape)) if shape else ()
@@ -55,7 +55,7 @@ def locate(strike: Measurement) -> Element:
 
 
 def _mismatch(measurement: Measurement) -> float:
-    return measurement.comparison.analytic - measurement.comparison.numeric
+    return measurement.seen.comparison.analytic - measurement.seen.comparison.numeric
 
 
 def _bisect(count: int, total: float, mismatch: Callable[[int, int], float]) -> tuple[int, int]:

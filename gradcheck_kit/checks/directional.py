@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.checks.rounds import Look, Measurement, Round
+from gradcheck_kit.checks.rounds import Look, Measurement, Round, Seen
 from gradcheck_kit.diagnose import diagnose
 from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
@@ -49,9 +49,9 @@ class _Case:
         """Settle the case if this measurement, with the earlier ones, allows it."""
         earlier = self.strikes()
         self.measurements.append(measurement)
-        outcome = measurement.comparison.outcome(self.require)
+        outcome = measurement.seen.comparison.outcome(self.require)
         if outcome is Outcome.AGREES:
-            if all(measurement.comparison.clears(strike.comparison, self.require) for strike in earlier):
+            if all(measurement.seen.comparison.clears(strike.seen.comparison, self.require) for strike in earlier):
                 self.verdict = Verdict.PASS
         elif outcome is Outcome.EXCUSED:
             self.kink = True
@@ -59,7 +59,7 @@ class _Case:
             self.verdict = Verdict.FAIL
 
     def strikes(self) -> list[Measurement]:
-        return [m for m in self.measurements if m.comparison.outcome(self.require) is Outcome.STRIKE]
+        return [m for m in self.measurements if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]
 
 
 def ask(examination: Examination) -> list[Finding]:
@@ -78,12 +78,17 @@ def _together(examination: Examination, names: Sequence[str]) -> dict[str, Findi
     """The inputs that agree when all move together, each resolved as sharply as is required of it alone."""
     worst = dict.fromkeys(names, 0.0)
     for look in LOOKS:
-        measurement = Round(examination, replace(look, together=True)).measure(names)
-        if measurement.comparison.outcome(examination.require) is not Outcome.AGREES:
+        seen = _look_together(examination, look, names)
+        if seen.comparison.outcome(examination.require) is not Outcome.AGREES:
             return {}
-        worst = {name: max(worst[name], measurement.resolution_of(name)) for name in names}
-    sharp = {name: seen for name, seen in worst.items() if seen <= examination.require}
-    return {name: _agreement(measurement, name, seen) for name, seen in sharp.items()}
+        worst = {name: max(worst[name], seen.resolution_of(name)) for name in names}
+    sharp = {name: resolution for name, resolution in worst.items() if resolution <= examination.require}
+    return {name: _agreement(examination, seen, name, resolution) for name, resolution in sharp.items()}
+
+
+def _look_together(examination: Examination, look: Look, names: Sequence[str]) -> Seen:
+    """Numbers alone: the round's arrays, which may be large, go with it."""
+    return Round(examination, replace(look, together=True)).measure(names).seen
 
 
 def _still_open(cases: list[_Case]) -> bool:
@@ -122,29 +127,28 @@ def _finding(examination: Examination, name: str, cases: list[_Case]) -> Finding
     for case in cases:
         if case.verdict is None:
             return _undecided(name, case.measurements, examination.require)
-    resolution = max(case.measurements[-1].resolution_of(name) for case in cases)
-    return _agreement(cases[-1].measurements[-1], name, resolution, any(case.kink for case in cases))
+    resolution = max(case.measurements[-1].seen.resolution_of(name) for case in cases)
+    return _agreement(examination, cases[-1].measurements[-1].seen, name, resolution, any(case.kink for case in cases))
 
 
-def _agreement(measurement: Measurement, name: str, resolution: float, kink: bool = False) -> Finding:
-    seen = measurement.comparison
-    if math.prod(measurement.round.examination.library.shape(measurement.tangents[name])) == 0:
+def _agreement(examination: Examination, seen: Seen, name: str, resolution: float, kink: bool = False) -> Finding:
+    compared = seen.comparison
+    if math.prod(examination.library.shape(examination.subject.point[name])) == 0:
         message = f"{name} has no elements: there is nothing to differentiate"
         return Finding(QUESTION, Verdict.PASS, message, input=name)
     message = f"the gradient of {name} agrees; an error of {resolution:.1g} of it would have been seen"
-    if measurement.sizes[name] == 0.0:
-        message = f"the gradient of {name} is zero here, and so is the derivative, to within {seen.bound:.1g}"
+    if seen.sizes[name] == 0.0:
+        message = f"the gradient of {name} is zero here, and so is the derivative, to within {compared.bound:.1g}"
     if kink:
         message += "; the input sits on a kink: there it lies between the one-sided derivatives, beside it it agrees"
-    return Finding(
-        QUESTION, Verdict.PASS, message, name, None, seen.analytic, seen.numeric, seen.bound, resolution=resolution
-    )
+    numbers = compared.analytic, compared.numeric, compared.bound
+    return Finding(QUESTION, Verdict.PASS, message, name, None, *numbers, resolution=resolution)
 
 
 def _failure(examination: Examination, name: str, strikes: list[Measurement]) -> Finding:
     element = locate(strikes[-1])
-    cause = diagnose([strike.comparison for strike in strikes], strikes[-1].elements)
-    worst = strikes[-1].comparison
+    cause = diagnose([strike.seen.comparison for strike in strikes], strikes[-1].elements)
+    worst = strikes[-1].seen.comparison
     lines = [f"the gradient of {name} is wrong", element.describe(name)]
     lines.append(
         f"along a random direction: backward {worst.analytic:.10g}, "
@@ -168,8 +172,8 @@ def _failure(examination: Examination, name: str, strikes: list[Measurement]) ->
 
 def _undecided(name: str, measurements: list[Measurement], require: float) -> Finding:
     """The reason is the obstacle of the sharpest look."""
-    sharpest = min(measurements, key=lambda m: (m.comparison.bound, not m.estimate.obstacle))
-    seen = sharpest.comparison
+    sharpest = min(measurements, key=lambda m: (m.seen.comparison.bound, not m.estimate.obstacle))
+    seen = sharpest.seen.comparison
     obstacle = sharpest.estimate.obstacle or Obstacle.NOISE
     message = (
         f"the gradient of {name} could not be decided: backward {seen.analytic:.6g}, numerical derivative "

@@ -44,26 +44,16 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """Inputs measured along tangents: the numerical estimate beside the analytic number.
+class Seen:
+    """The numbers of a measurement.
 
     Attributes:
-        tangents: v by input.
-        estimate: of ⟨u, J v⟩.
-        comparison: with ⟨vjp(u), v⟩.
+        comparison: ⟨vjp(u), v⟩ beside ⟨u, J v⟩.
         sizes: for each input the size of its part of the analytic number, free of cancellation.
     """
 
-    round: "Round"
-    tangents: Arrays
-    estimate: Estimate
     comparison: Comparison
     sizes: Mapping[str, float]
-
-    @property
-    def elements(self) -> int:
-        library = self.round.examination.library
-        return sum(math.prod(library.shape(v)) for v in self.tangents.values())
 
     def resolution_of(self, name: str) -> float:
         """The smallest relative error in the gradient of `name` that the comparison could have seen."""
@@ -72,6 +62,21 @@ class Measurement:
             return 0.0
         size = self.sizes[name] or self.comparison.ground
         return bound / size if size > 0.0 else math.inf
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Inputs measured along tangents (v by input) in a round: the numerical estimate, and what was seen."""
+
+    round: "Round"
+    tangents: Arrays
+    estimate: Estimate
+    seen: Seen
+
+    @property
+    def elements(self) -> int:
+        library = self.round.examination.library
+        return sum(math.prod(library.shape(v)) for v in self.tangents.values())
 
 
 class Round:
@@ -173,7 +178,7 @@ class Round:
 
     def _change(self, name: str, again: Array, v: Array) -> tuple[float, float]:
         library = self._library
-        product = (library.vector(again) - library.vector(self.gradients[name])) * library.vector(v)
+        product = library.vector(library.moved(again, self.gradients[name], -1.0)) * library.vector(v)
         return float(product.sum()), norm(product)
 
     @cached_property
@@ -213,7 +218,7 @@ class Round:
             ground=line.ground(outputs),
             bound_at_kink=None if estimate.error_at_kink is None else estimate.error_at_kink + own,
         )
-        return Measurement(self, tangents, estimate, comparison, sizes)
+        return Measurement(self, tangents, estimate, Seen(comparison, sizes))
 
     def _differentiated(self, tangents: Arrays, scale: float) -> tuple[Estimate, Line]:
         library, subject = self._library, self.examination.subject

@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck_kit.space import FORMATS, Array, FloatVector, Library, Vector, norm, root_mean_square
 
 NUDGE = 2.0**-8
+ULP = 1.5  # times the unit roundoff and |x|: between 3/4 and 3/2 of a unit in the last place
 
 
 class Kind(Enum):
@@ -25,7 +26,7 @@ class Kind(Enum):
 
 def signed_uniform(generator: np.random.Generator, count: int) -> FloatVector:
     """`count` numbers ±w with w uniform on [1/2, 1]."""
-    drawn = generator.uniform(-0.5, 0.5, count)
+    drawn = generator.random(count, dtype=np.float32).astype(np.float64) - 0.5  # 2^24 levels are plenty
     return drawn + np.copysign(0.5, drawn)
 
 
@@ -75,10 +76,12 @@ def at_most_typical(library: Library, values: Vector) -> Vector:
 
 
 def dithered(library: Library, generator: np.random.Generator, array: Array) -> Array:
-    """Every element moved by one unit in the last place, up or down at random; zeros, which are exact, stay."""
+    """Every element moved by about one unit in the last place, up or down at random; zeros, which are exact, stay."""
     values = library.vector(array)
-    signs = library.sign(library.place(signed_uniform(generator, len(values)), array)) * (values != 0)
-    return library.shaped(values + signs * library.spacing(abs(values), FORMATS[library.dtype(array)]), array)
+    ups = np.unpackbits(np.frombuffer(generator.bytes(len(values) // 8 + 1), np.uint8), count=len(values))
+    step = ULP * FORMATS[library.dtype(array)].unit_roundoff
+    factors = np.array([1.0 - step, 1.0 + step])
+    return library.shaped(values * library.place(factors[ups], array), array)
 
 
 def towards_zero(library: Library, array: Array) -> Array:
