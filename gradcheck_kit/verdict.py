@@ -99,7 +99,9 @@ class Comparison:
         return Outcome.STRIKE if self._beyond_doubt() else Outcome.UNDECIDED
 
     def _beyond_doubt(self) -> bool:
-        """Whether the discrepancy is far beyond a bound that is itself small (never with NaN or an infinite bound)."""
+        """Whether the discrepancy is far beyond a bound that is itself small (never with NaN or infinities)."""
+        if not math.isfinite(self.numeric):
+            return False
         size = max(self.slope, self.scale)
         return self.discrepancy > CLEAR_MARGIN * self.bound and self.bound <= CLEAR_PART * size
 

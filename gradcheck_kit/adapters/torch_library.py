@@ -110,25 +110,50 @@ class FrozenTorchRandomness(FrozenRandomness):
 
 
 REDUCED: tuple[tuple[Any, str], ...] = (
-    (torch.backends.cuda.matmul, "allow_tf32"),
     (torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"),
     (torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"),
-    (torch.backends.cudnn, "allow_tf32"),
 )
-"""Switches that let torch compute in fewer digits than the dtype has."""
+TF32: tuple[tuple[Any, str], ...] = ((torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32"))
+FP32 = tuple(
+    (getattr(backend, part), "fp32_precision")
+    for backend, parts in (
+        (torch.backends.cuda, ("matmul",)),
+        (torch.backends.cudnn, ("conv", "rnn")),
+        (torch.backends.mkldnn, ("matmul", "conv", "rnn")),
+    )
+    for part in parts
+    if hasattr(backend, part)
+)
+"""Switches that let torch compute in fewer digits than the dtype has. Whoever has set the newer fp32_precision may not
+be asked for allow_tf32 any more: torch raises RuntimeError."""
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Within the block no reduced-precision matrix product is allowed; afterwards the switches are as before."""
-    before = [getattr(backend, switch) for backend, switch in REDUCED]
-    products = torch.get_float32_matmul_precision()
+    with _switched(REDUCED, False):
+        try:
+            before = torch.get_float32_matmul_precision()
+            _ = [getattr(backend, switch) for backend, switch in TF32]
+        except RuntimeError:
+            with _switched(FP32, "ieee"):
+                yield
+            return
+        try:
+            with _switched(TF32, False):
+                torch.set_float32_matmul_precision("highest")
+                yield
+        finally:
+            torch.set_float32_matmul_precision(before)  # last: allow_tf32 writes to it too
+
+
+@contextmanager
+def _switched(switches: tuple[tuple[Any, str], ...], to: Any) -> Iterator[None]:
+    before = [getattr(backend, switch) for backend, switch in switches]
+    for backend, switch in switches:
+        setattr(backend, switch, to)
     try:
-        torch.set_float32_matmul_precision("highest")
-        for backend, switch in REDUCED:
-            setattr(backend, switch, False)
         yield
     finally:
-        torch.set_float32_matmul_precision(products)
-        for (backend, switch), value in zip(REDUCED, before, strict=True):
+        for (backend, switch), value in zip(switches, before, strict=True):
             setattr(backend, switch, value)
