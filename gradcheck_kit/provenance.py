@@ -22,6 +22,11 @@ class Budget:
     seconds: float | None = None
     evaluations: int | None = None
 
+    def __post_init__(self) -> None:
+        for name, value, kinds in (("seconds", self.seconds, int | float), ("evaluations", self.evaluations, int)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value >= 0):
+                raise UsageError(f"budget={name}={value!r}; pass a number that is not negative, or None for no limit")
+
     @classmethod
     def of(cls, given: "Budget | float | None") -> "Budget":
         """A number is seconds; None is no limit.

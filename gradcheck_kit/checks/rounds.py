@@ -17,6 +17,7 @@ from gradcheck_kit.space import FORMATS, Array, Arrays, Format, inner, norm
 from gradcheck_kit.verdict import Comparison
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
+KINK_SHARE = 0.01
 DITHER_FACTOR = 4.0  # the true rounding error was at most 2.2 of the largest dither over 1,692 measured cases
 
 
@@ -216,7 +217,7 @@ class Round:
             scale=scale,
             slope=estimate.size,
             ground=line.ground(outputs),
-            bound_at_kink=None if estimate.error_at_kink is None else estimate.error_at_kink + own,
+            bound_at_kink=self._bound_at_kink(estimate, own, scale),
         )
         return Measurement(self, tangents, estimate, Seen(comparison, sizes))
 
@@ -240,6 +241,13 @@ class Round:
         form = self._coarsest()
         last_places = max(form.unit_roundoff * scale, form.smallest_subnormal * length) / math.sqrt(3)
         return DITHER_FACTOR * max(along, spread, last_places)
+
+    def _bound_at_kink(self, estimate: Estimate, own: float, scale: float) -> float | None:
+        """As the bound, but of a dither no more than a share of the jump is rounding: a dithered tie makes the rest."""
+        if estimate.error_at_kink is None:
+            return None
+        least = DITHER_FACTOR * self._coarsest().unit_roundoff * scale
+        return estimate.error_at_kink + max(least, min(own, KINK_SHARE * estimate.half_jump))
 
     def _coarsest(self) -> Format:
         arrays = [*(self.point[name] for name in self.gradients), *self.cotangents.values()]

@@ -46,6 +46,7 @@ class Estimate:
         evaluations: how often the function was evaluated for it.
         half_jump: at a kink, half the difference of the one-sided derivatives, summed over the outputs without
             cancelling; `value` is then the mean of the two, and everything within `half_jump` of it lies between them.
+        slack_at_kink: a bound on the error of `value` and `half_jump` there; the noise is that of one side.
         obstacle: what kept the estimate from being sharp; None where all controls held.
         trusted: False where a control failed, so that the bound says nothing: the derivative at the scale of the
             noise cluster is another one, or there is more noise than rounding explains.
@@ -59,6 +60,7 @@ class Estimate:
     step: float
     evaluations: int
     half_jump: float = 0.0
+    slack_at_kink: float = 0.0
     obstacle: Obstacle | None = None
     trusted: bool = True
 
@@ -70,7 +72,7 @@ class Estimate:
     @property
     def error_at_kink(self) -> float | None:
         """A bound on the distance from `value` to anything between the one-sided derivatives; None without a kink."""
-        return self.half_jump + self.rounding + self.truncation if self.half_jump > 0.0 else None
+        return self.half_jump + self.slack_at_kink if self.half_jump > 0.0 else None
 
     @property
     def smooth(self) -> bool:
@@ -112,6 +114,7 @@ class _Search:
         if len(known) < len(cluster):
             return self._nothing(Obstacle.DOMAIN)
         noise = noise_of.measure(known, self._floor)
+        self._sigma_beside = noise_of.beside_kink(known, self._floor)
         best = self._climb(centre, noise)
         if best is None:
             return self._nothing(Obstacle.DOMAIN if self._failed else Obstacle.KINK)
@@ -182,15 +185,18 @@ class _Search:
             obstacle = Obstacle.KINK
         elif shape.kind is kinks.Kind.JUMP:
             obstacle = Obstacle.JUMP
+        rounding = best.bound - best.truncation - best.curvature
+        share = min(1.0, self._sigma_beside / noise.sigma) if noise.sigma > 0.0 else 1.0
         return Estimate(
             value=best.value,
             size=best.size,
-            rounding=best.bound - best.truncation - best.curvature,
+            rounding=rounding,
             truncation=best.truncation,
             curvature=best.curvature,
             step=best.step,
             evaluations=len(self._values),
             half_jump=shape.half_jump,
+            slack_at_kink=rounding * share + best.truncation + shape.slack,
             obstacle=obstacle,
             trusted=trusted,
         )

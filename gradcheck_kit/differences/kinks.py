@@ -28,10 +28,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Shape:
-    """The kind of point, and at a kink half the jump of the slope, summed over the outputs without cancelling."""
+    """The kind of point, and at a kink half the jump of the slope, summed over the outputs without cancelling.
+
+    `slack` is twice what the last halving of the step changed, a bound on what curvature adds.
+    """
 
     kind: Kind
     half_jump: float = 0.0
+    slack: float = 0.0
 
 
 def classify(
@@ -53,7 +57,8 @@ def classify(
     last, middle, first = seen[-1], seen[-2], seen[-3]
     exponents = [math.log2(sizes[i] / sizes[j]) for i, j in ((middle, last), (first, middle))]
     if all(abs(p - 1.0) <= AGREEMENT for p in exponents):
-        return Shape(Kind.KINK, float(np.abs(bends[last]).sum()) / (2 * steps[last]))
+        here, before = (float(np.abs(bends[k]).sum()) / (2 * steps[k]) for k in (last, middle))
+        return Shape(Kind.KINK, here, 2 * abs(here - before))
     if all(abs(p) <= AGREEMENT for p in exponents):
         return Shape(Kind.JUMP)
     return Shape(Kind.SMOOTH if exponents[0] > 1.0 + AGREEMENT else Kind.ROUGH)

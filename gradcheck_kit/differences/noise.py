@@ -38,6 +38,18 @@ class Noise:
         return self.sigma / self.floor if self.floor > 0.0 else (math.inf if self.sigma > 0.0 else 1.0)
 
 
+THIRD_DIFFERENCE = np.diff(np.eye(4), n=3, axis=0)[0]
+"""The weights −1, 3, −3, 1 on one side of a kink, where fourth differences would see the kink itself."""
+
+
+def beside_kink(cluster: list[FloatVector], floor: float) -> float:
+    """σ from the values at 0 and on one side of it, at the offsets 0, 1, 2, 3."""
+    difference = THIRD_DIFFERENCE @ np.stack(cluster[-len(THIRD_DIFFERENCE) :])
+    weight = math.sqrt(float(THIRD_DIFFERENCE @ THIRD_DIFFERENCE))
+    seen = max(float(np.linalg.norm(difference)), abs(float(difference.sum()))) / weight
+    return max(floor, seen) * (FEW_FACTOR if len(difference) < FEW_OUTPUTS else 1.0)
+
+
 def measure(cluster: list[FloatVector], floor: float) -> Noise:
     """The noise of the weighted outputs, from their values at OFFSETS.
 

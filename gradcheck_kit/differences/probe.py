@@ -80,8 +80,8 @@ def dithered(library: Library, generator: np.random.Generator, array: Array) -> 
     values = library.vector(array)
     ups = np.unpackbits(np.frombuffer(generator.bytes(len(values) // 8 + 1), np.uint8), count=len(values))
     step = ULP * FORMATS[library.dtype(array)].unit_roundoff
-    factors = np.array([1.0 - step, 1.0 + step])
-    return library.shaped(values * library.place(factors[ups], array), array)
+    either = np.array([-step, step])
+    return library.shaped(values + values * library.place(either[ups], array), array)
 
 
 def towards_zero(library: Library, array: Array) -> Array:

@@ -20,12 +20,13 @@ LAYERS = (
     {"differences"},
     {"verdict", "report"},
     {"checks", "locate", "diagnose"},
-    {"provenance", "engine", "parity"},
+    {"provenance", "engine", "side_by_side"},
     {"render"},
-    {"cli", "pytest_plugin"},
+    {"cli", "pytest_plugin", "torch"},
 )
 EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich")
-TORCH_MAY_BE_IN = ("gradcheck_kit.adapters.torch", "gradcheck_kit.parity.torch", "gradcheck_kit.cli")
+TORCH_FILES = ("gradcheck_kit.adapters.torch", "gradcheck_kit.side_by_side.torch", "gradcheck_kit.torch")
+TORCH_MAY_BE_IN = (*TORCH_FILES, "gradcheck_kit.cli")
 ANY_EXTRA_MAY_BE_IN = ("gradcheck_kit.render", "gradcheck_kit.cli")
 PLUGIN = "gradcheck_kit.pytest_plugin"
 
@@ -109,7 +110,7 @@ def adapters_reach_out(edge: Import) -> bool:
 
 
 def adapters_are_reached(edge: Import) -> bool:
-    allowed = ("gradcheck_kit.adapters", "gradcheck_kit.engine", "gradcheck_kit.cli", PLUGIN)
+    allowed = ("gradcheck_kit.adapters", "gradcheck_kit.engine", "gradcheck_kit.torch", "gradcheck_kit.cli", PLUGIN)
     return (
         under(edge.target, "gradcheck_kit.adapters")
         and edge.module != "gradcheck_kit"
@@ -123,11 +124,7 @@ def torch_is_reached(edge: Import) -> bool:
 
 def torch_files_are_imported_eagerly(edge: Import) -> bool:
     """By anything that is no torch file itself: their import would bring torch along."""
-    return (
-        not edge.lazy
-        and edge.target.startswith(("gradcheck_kit.adapters.torch", "gradcheck_kit.parity.torch"))
-        and not edge.module.startswith(TORCH_MAY_BE_IN)
-    )
+    return not edge.lazy and edge.target.startswith(TORCH_FILES) and not edge.module.startswith(TORCH_MAY_BE_IN)
 
 
 def an_extra_is_reached(edge: Import) -> bool:
@@ -182,11 +179,14 @@ PLANTED = [
     ("upwards", "gradcheck_kit.space", "from gradcheck_kit.engine import check"),
     ("upwards", "gradcheck_kit.verdict", "import gradcheck_kit.locate"),
     ("upwards", "gradcheck_kit.differences.line", "def f():\n    from ..checks import rounds"),
+    ("upwards", "gradcheck_kit.checks.reference", "from gradcheck_kit.side_by_side import subjects"),
     ("adapters_reach_out", "gradcheck_kit.adapters.torch", "from gradcheck_kit.report import Report"),
     ("adapters_are_reached", "gradcheck_kit.checks.rounds", "from gradcheck_kit import adapters"),
+    ("adapters_are_reached", "gradcheck_kit.side_by_side.subjects", "from gradcheck_kit.adapters import build"),
     ("torch_is_reached", "gradcheck_kit.space", "def f():\n    import torch"),
     ("torch_is_reached", "reference_impls.layers.affine", "from torch import nn"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.engine", "from gradcheck_kit.adapters import torch"),
+    ("torch_files_are_imported_eagerly", "gradcheck_kit.report", "from gradcheck_kit.torch import gradcheck"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "import pytest"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "if True:\n    from hypothesis import strategies"),
     ("an_extra_is_reached", PLUGIN, "import matplotlib.pyplot as plt"),
@@ -200,6 +200,7 @@ INNOCENT = [
     ("adapters_reach_out", "gradcheck_kit.adapters.torch", "from gradcheck_kit.space import norm"),
     ("adapters_are_reached", "gradcheck_kit.engine", "from gradcheck_kit.adapters import resolve"),
     ("torch_is_reached", "gradcheck_kit.adapters.torch_library", "import torch"),
+    ("torch_is_reached", "gradcheck_kit.torch", "from gradcheck_kit.adapters.torch import subject_of\nimport torch"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.adapters", "def f():\n    from . import torch"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "def f():\n    import rich"),
     ("an_extra_is_reached", PLUGIN, "import pytest"),

@@ -16,6 +16,7 @@ from gradcheck_kit.verdict import (
     CLEAR_PART,
     CLEARING,
     DEFAULT_REQUIRE,
+    REQUIRE_BESIDE_FLOAT64,
     Comparison,
     Outcome,
     Verdict,
@@ -24,7 +25,7 @@ from gradcheck_kit.verdict import (
 )
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
-AGREES, STRIKE, UNDECIDED = Outcome.AGREES, Outcome.STRIKE, Outcome.UNDECIDED
+AGREES, EXCUSED, STRIKE, UNDECIDED = Outcome.AGREES, Outcome.EXCUSED, Outcome.STRIKE, Outcome.UNDECIDED
 NAN, INF = math.nan, math.inf
 REQUIRE = 1e-6
 
@@ -76,8 +77,9 @@ def comparison(
     scale: float = 1.0,
     slope: float = 1.0,
     ground: float = 1.0,
+    bound_at_kink: float | None = None,
 ) -> Comparison:
-    return Comparison(analytic, numeric, bound, scale, slope, ground)
+    return Comparison(analytic, numeric, bound, scale, slope, ground, bound_at_kink)
 
 
 OUTCOMES = {
@@ -115,20 +117,31 @@ OUTCOMES = {
     "everything zero, exactly": (comparison(0.0, 0.0, 0.0, 0.0, 0.0, 0.0), AGREES),
     "exact and different": (comparison(analytic=1.0, numeric=2.0, bound=0.0), STRIKE),
     "the sum cancels, the size does not": (comparison(analytic=1e-15, numeric=0.0, scale=1.0, bound=1e-9), AGREES),
+    "at a kink, the mean slope itself": (comparison(bound_at_kink=1.0), AGREES),
+    "at a kink, the right-hand slope": (comparison(analytic=2.0, bound_at_kink=1.0), EXCUSED),
+    "at a kink, the left-hand slope": (comparison(analytic=0.0, bound_at_kink=1.0, scale=0.0), EXCUSED),
+    "at a kink, beyond both": (comparison(analytic=2.5, bound_at_kink=1.0), UNDECIDED),
+    "at a kink, opposite sign": (comparison(analytic=-1.0, bound_at_kink=1.0), UNDECIDED),
+    "at a kink, between, nothing else known": (comparison(analytic=1.5, bound=INF, bound_at_kink=1.0), EXCUSED),
+    "at a kink, the mean slope, bound too wide": (comparison(bound=1e-3, bound_at_kink=1.0), EXCUSED),
+    "at a kink, analytic NaN": (comparison(analytic=NAN, bound_at_kink=1.0), STRIKE),
+    "at a kink, analytic inf": (comparison(analytic=INF, bound_at_kink=1.0), STRIKE),
+    "at a kink, numeric NaN": (comparison(numeric=NAN, bound_at_kink=1.0), UNDECIDED),
+    "at a kink, its bound NaN": (comparison(analytic=1.5, bound_at_kink=NAN), UNDECIDED),
 }
 
 
-@pytest.mark.parametrize("name", OUTCOMES)
+@pytest.mark.parametrize("name", list(OUTCOMES))
 def test_the_truth_table_of_one_comparison(name: str) -> None:
     given, wanted = OUTCOMES[name]
     assert given.outcome(REQUIRE) is wanted
 
 
-@pytest.mark.parametrize("name", OUTCOMES)
+@pytest.mark.parametrize("name", [name for name in OUTCOMES if name != "numeric inf"])
 @pytest.mark.parametrize("factor", [2.0**-40, 2.0**40])
 def test_the_outcome_does_not_depend_on_the_unit(name: str, factor: float) -> None:
     given, wanted = OUTCOMES[name]
-    scaled = Comparison(*(factor * value for value in vars(given).values()))
+    scaled = Comparison(*(None if value is None else factor * value for value in vars(given).values()))
     assert scaled.outcome(REQUIRE) is wanted
 
 
@@ -139,6 +152,26 @@ def test_a_laxer_demand_never_turns_agreement_away_and_never_makes_a_strike(name
     assert (strict is STRIKE) == (lax is STRIKE)
     if strict is AGREES:
         assert lax is AGREES
+
+
+@pytest.mark.parametrize("name", [name for name, (given, _) in OUTCOMES.items() if given.bound_at_kink is None])
+def test_a_kink_takes_every_strike_back_but_that_of_a_gradient_that_is_not_finite(name: str) -> None:
+    given, wanted = OUTCOMES[name]
+    at_kink = replace(given, bound_at_kink=0.0).outcome(REQUIRE)
+    assert (at_kink is STRIKE) == (not math.isfinite(given.analytic))
+    assert (at_kink is AGREES) == (wanted is AGREES)
+
+
+def test_what_a_kink_excuses_is_no_agreement_and_clears_nothing() -> None:
+    excused = comparison(analytic=1.5, bound_at_kink=1.0)
+    assert excused.outcome(REQUIRE) is EXCUSED
+    assert not excused.clears(comparison(analytic=1e9), REQUIRE)
+
+
+def test_the_demand_beside_a_float64_forward_is_sharper_or_the_same() -> None:
+    assert REQUIRE_BESIDE_FLOAT64.keys() == DEFAULT_REQUIRE.keys()
+    assert all(REQUIRE_BESIDE_FLOAT64[name] <= demand for name, demand in DEFAULT_REQUIRE.items())
+    assert REQUIRE_BESIDE_FLOAT64["float32"] < DEFAULT_REQUIRE["float32"]
 
 
 def test_a_strike_needs_a_bound_small_beside_the_derivative() -> None:
@@ -244,6 +277,13 @@ def test_the_text_has_every_line_of_every_finding_that_did_not_pass_and_no_other
     for part in ("wrong at W[1, 2]", "line two", "noise", "not asked: purity", "seed 3", "12 forward + 4 backward"):
         assert part in text
     assert GOOD.message not in text
+
+
+def test_the_text_and_the_plain_values_tell_what_was_differentiated_where_it_is_not_the_subject_itself() -> None:
+    native, wide = report(GOOD), report(GOOD, reference="float64", dtype="float32")
+    assert "float64 on cpu, seed 3" in str(native)
+    assert "float32 on cpu beside a forward in float64, seed 3" in str(wide)
+    assert [made.to_dict()["reference"] for made in (native, wide)] == ["native", "float64"]
 
 
 def test_a_report_without_a_comparison_says_that_nothing_was_compared() -> None:
