@@ -65,7 +65,8 @@ class Comparison:
         scale: the size of the analytic side, free of cancellation; 0 where the gradient is zero.
         slope: the size of the numeric side, free of cancellation.
         ground: the size of the function's values, against which a zero gradient is judged.
-        bound_at_kink: at a kink, by how much they may differ if the gradient lies between the one-sided derivatives.
+        bound_at_kink: at a kink, by how much they may differ if the gradient lies between the one-sided derivatives; 0
+            where some output alone shows that it does not.
     """
 
     analytic: float
@@ -88,6 +89,16 @@ class Comparison:
         size = self.scale or self.ground
         return self.bound / size if size > 0.0 and math.isfinite(self.bound) else math.inf
 
+    @property
+    def outside_kink(self) -> bool:
+        """Whether some output alone showed a gradient that is not between its one-sided derivatives."""
+        return self.bound_at_kink == 0.0
+
+    @property
+    def excusable(self) -> bool:
+        """Whether a kink excuses the difference."""
+        return self.bound_at_kink is not None and self.discrepancy <= self.bound_at_kink
+
     def outcome(self, require: float) -> Outcome:
         """Agreement within a bound that is sharp enough, a discrepancy beyond doubt, or neither."""
         if not math.isfinite(self.analytic):
@@ -95,7 +106,7 @@ class Comparison:
         if self.discrepancy <= self.bound and self.resolution <= require:
             return Outcome.AGREES
         if self.bound_at_kink is not None:
-            return Outcome.EXCUSED if self.discrepancy <= self.bound_at_kink else Outcome.UNDECIDED
+            return Outcome.EXCUSED if self.excusable else Outcome.UNDECIDED
         return Outcome.STRIKE if self._beyond_doubt() else Outcome.UNDECIDED
 
     def _beyond_doubt(self) -> bool:

@@ -44,6 +44,12 @@ class _Case:
     require: float
     verdict: Verdict | None = None
     kink: bool = False
+    outside: bool = False
+
+    @property
+    def asked_enough(self) -> bool:
+        """Whether another look at the same point would tell nothing new."""
+        return self.verdict is not None or self.kink or self.outside
 
     def add(self, measurement: Measurement) -> None:
         """Settle the case if this measurement, with the earlier ones, allows it."""
@@ -55,6 +61,8 @@ class _Case:
                 self.verdict = Verdict.PASS
         elif outcome is Outcome.EXCUSED:
             self.kink = True
+        elif measurement.seen.comparison.outside_kink:
+            self.outside = True
         elif len(self.strikes()) >= STRIKES:
             self.verdict = Verdict.FAIL
 
@@ -100,7 +108,7 @@ def _alone(examination: Examination, look: Look, names: Sequence[str]) -> Mappin
     """One look at each input alone: they share the cotangent, and so the VJPs."""
     cases = {name: _Case([], examination.require) for name in names}
     for attempt in attempts(look, examination.reference is not None):
-        pending = [name for name in names if cases[name].verdict is None and not cases[name].kink]
+        pending = [name for name in names if not cases[name].asked_enough]
         if not pending:
             break
         asked = Round(examination, attempt)
@@ -175,10 +183,13 @@ def _undecided(name: str, measurements: list[Measurement], require: float) -> Fi
     sharpest = min(measurements, key=lambda m: (m.seen.comparison.bound, not m.estimate.obstacle))
     seen = sharpest.seen.comparison
     obstacle = sharpest.estimate.obstacle or Obstacle.NOISE
+    advice = obstacle.value
+    if any(m.seen.comparison.outside_kink for m in measurements):
+        advice = "the input sits on a kink, and the backward's number is not between the one-sided derivatives there"
     message = (
         f"the gradient of {name} could not be decided: backward {seen.analytic:.6g}, numerical derivative "
         f"{seen.numeric:.6g} ± {seen.bound:.1g}, which resolves {seen.resolution:.2g} where {require:.1g} is required\n"
-        f"{obstacle.value}"
+        f"{advice}"
     )
     return Finding(
         QUESTION,

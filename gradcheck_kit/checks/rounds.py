@@ -5,19 +5,23 @@ All inputs of a round are measured against the same VJPs, each alone or all movi
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+import numpy as np
 
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
-from gradcheck_kit.differences.line import Line, Scale, scheme_for, snapped_point, snapped_tangent
+from gradcheck_kit.differences.kinks import KinkedOutput
+from gradcheck_kit.differences.line import BUCKETS, Line, Scale, scheme_for, snapped_point, snapped_tangent
 from gradcheck_kit.differences.probe import Kind, dithered, expected_size, nudged, scale_of, tangent, towards_zero
 from gradcheck_kit.differences.scheme import Scheme
-from gradcheck_kit.space import FORMATS, Array, Arrays, Format, inner, norm
+from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Format, inner, norm
 from gradcheck_kit.verdict import Comparison
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
 KINK_SHARE = 0.01
+RELATIVE_AT_KINK = 64.0  # units of roundoff that a single output's gradient may be off by
 DITHER_FACTOR = 4.0  # the true rounding error was at most 2.2 of the largest dither over 1,692 measured cases
 
 
@@ -219,6 +223,8 @@ class Round:
             ground=line.ground(outputs),
             bound_at_kink=self._bound_at_kink(estimate, own, scale),
         )
+        if estimate.kinked and comparison.excusable and not self._between_the_slopes(estimate.kinked, tangents):
+            comparison = replace(comparison, bound_at_kink=0.0)
         return Measurement(self, tangents, estimate, Seen(comparison, sizes))
 
     def _differentiated(self, tangents: Arrays, scale: float) -> tuple[Estimate, Line]:
@@ -241,6 +247,32 @@ class Round:
         form = self._coarsest()
         last_places = max(form.unit_roundoff * scale, form.smallest_subnormal * length) / math.sqrt(3)
         return DITHER_FACTOR * max(along, spread, last_places)
+
+    def _between_the_slopes(self, kinked: Sequence[KinkedOutput], tangents: Arrays) -> bool:
+        """Whether each kinked output alone has a gradient between its one-sided slopes: in their sum errors cancel."""
+        library = self._library
+        weights = {name: library.numpy(library.vector(u)) for name, u in self.cotangents.items()}
+        count = sum(len(u) for u in weights.values())
+        if count > BUCKETS:  # the outputs were summed, and cannot be told apart
+            return True
+        slack = RELATIVE_AT_KINK * self._coarsest().unit_roundoff
+        for output in kinked:
+            gradients = self._pulled(self.point, self._single(weights, output.position))
+            analytic = sum(inner(library.vector(gradients[n]), library.vector(v)) for n, v in tangents.items())
+            allowed = output.half_jump + output.error + slack * (abs(output.slope) + output.half_jump)
+            if not abs(analytic - output.slope) <= allowed:
+                return False
+        return True
+
+    def _single(self, weights: Mapping[str, FloatVector], position: int) -> dict[str, Array]:
+        """The round's cotangent at one output, zero at the others."""
+        single, start = {}, 0
+        for name, u in weights.items():
+            like = self.cotangents[name]
+            alone = np.where(np.arange(start, start + len(u)) == position, u, 0.0)
+            single[name] = self._library.shaped(self._library.place(alone, like), like)
+            start += len(u)
+        return single
 
     def _bound_at_kink(self, estimate: Estimate, own: float, scale: float) -> float | None:
         """As the bound, but of a dither no more than a share of the jump is rounding: a dithered tie makes the rest."""

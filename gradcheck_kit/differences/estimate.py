@@ -46,6 +46,7 @@ class Estimate:
         evaluations: how often the function was evaluated for it.
         half_jump: at a kink, half the difference of the one-sided derivatives, summed over the outputs without
             cancelling; `value` is then the mean of the two, and everything within `half_jump` of it lies between them.
+        kinked: the outputs whose slopes jump most.
         slack_at_kink: a bound on the error of `value` and `half_jump` there; the noise is that of one side.
         obstacle: what kept the estimate from being sharp; None where all controls held.
         trusted: False where a control failed, so that the bound says nothing: the derivative at the scale of the
@@ -61,6 +62,7 @@ class Estimate:
     evaluations: int
     half_jump: float = 0.0
     slack_at_kink: float = 0.0
+    kinked: tuple[kinks.KinkedOutput, ...] = ()
     obstacle: Obstacle | None = None
     trusted: bool = True
 
@@ -196,6 +198,7 @@ class _Search:
             step=best.step,
             evaluations=len(self._values),
             half_jump=shape.half_jump,
+            kinked=shape.outputs,
             slack_at_kink=rounding * share + best.truncation + shape.slack,
             obstacle=obstacle,
             trusted=trusted,

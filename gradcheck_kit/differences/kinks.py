@@ -6,7 +6,7 @@ a square root, 0 at a jump. At a kink φ(h) + φ(−h) − 2φ(0) → h·(d⁺ �
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy as np
 from gradcheck_kit.space import FloatVector
 
 ABOVE_NOISE = 20.0  # A(h) says something from this many σ on
+MOST_OUTPUTS = 8  # looked at one by one, each for a VJP
+PART_OF_LARGEST = 0.01  # smaller jumps than this of the largest are left out
 AGREEMENT = 0.1  # how near the exponent must come, on two rungs in a row
 
 
@@ -27,15 +29,27 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
+class KinkedOutput:
+    """One output with a kink: its position, its mean slope, half the jump of its slope, and a bound on their errors."""
+
+    position: int
+    slope: float
+    half_jump: float
+    error: float
+
+
+@dataclass(frozen=True)
 class Shape:
     """The kind of point, and at a kink half the jump of the slope, summed over the outputs without cancelling.
 
-    `slack` is twice what the last halving of the step changed, a bound on what curvature adds.
+    `slack` is twice what the last halving of the step changed, a bound on what curvature adds; `outputs` are those
+    whose slope jumps most.
     """
 
     kind: Kind
     half_jump: float = 0.0
     slack: float = 0.0
+    outputs: tuple[KinkedOutput, ...] = field(default=(), compare=False)
 
 
 def classify(
@@ -58,7 +72,22 @@ def classify(
     exponents = [math.log2(sizes[i] / sizes[j]) for i, j in ((middle, last), (first, middle))]
     if all(abs(p - 1.0) <= AGREEMENT for p in exponents):
         here, before = (float(np.abs(bends[k]).sum()) / (2 * steps[k]) for k in (last, middle))
-        return Shape(Kind.KINK, here, 2 * abs(here - before))
+        return Shape(Kind.KINK, here, 2 * abs(here - before), _outputs(steps, plus, minus, bends, last))
     if all(abs(p) <= AGREEMENT for p in exponents):
         return Shape(Kind.JUMP)
     return Shape(Kind.SMOOTH if exponents[0] > 1.0 + AGREEMENT else Kind.ROUGH)
+
+
+def _outputs(
+    steps: Sequence[float],
+    plus: Sequence[FloatVector],
+    minus: Sequence[FloatVector],
+    bends: Sequence[FloatVector],
+    last: int,
+) -> tuple[KinkedOutput, ...]:
+    """The outputs whose slopes jump most, measured at step `last` and, for the error, at the one before."""
+    here, before = ((plus[k] - minus[k]) / (2 * steps[k]) for k in (last, last - 1))
+    jumps, wider = (np.abs(bends[k]) / (2 * steps[k]) for k in (last, last - 1))
+    most = [int(i) for i in np.argsort(jumps)[::-1][:MOST_OUTPUTS] if jumps[i] > PART_OF_LARGEST * jumps.max()]
+    errors = 2 * (np.abs(here - before) + np.abs(jumps - wider))
+    return tuple(KinkedOutput(i, float(here[i]), float(jumps[i]), float(errors[i])) for i in most)

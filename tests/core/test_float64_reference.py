@@ -356,12 +356,8 @@ class PlantedError(Exception):
     """What a caller's code raises."""
 
 
-MEDIUM = "float32 matmul precision, medium"
-SWITCHED = list(SWITCHES)
-
-
 @pytest.mark.usefixtures("switches")
-@pytest.mark.parametrize("name", SWITCHED)
+@pytest.mark.parametrize("name", SWITCHES)
 def test_a_reduced_precision_is_off_inside_and_restored_after(name: str) -> None:
     read, write, reduced, full = SWITCHES[name]
     write(reduced)
@@ -378,7 +374,7 @@ def test_a_reduced_precision_is_off_inside_and_restored_after(name: str) -> None
 
 
 @pytest.mark.usefixtures("switches")
-@pytest.mark.parametrize("name", SWITCHED)
+@pytest.mark.parametrize("name", SWITCHES)
 def test_a_reduced_precision_is_restored_after_an_exception(name: str) -> None:
     read, write, reduced, _ = SWITCHES[name]
     write(reduced)

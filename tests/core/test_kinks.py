@@ -249,21 +249,18 @@ def test_a_gradient_away_from_every_kink_passes_and_none_is_named() -> None:
     assert not any("kink" in finding.message for finding in report.findings)
 
 
-HIDDEN = {"max, to none": "the jumps of several kinks are added without their signs, the gradient's part with them"}
+CANCELLING = pytest.mark.xfail(strict=False, reason="along a single direction 0 may lie between the slopes by chance")
 
 
-def beyond(names: Sequence[str]) -> list[Any]:
-    marks = {name: pytest.mark.xfail(strict=True, reason=reason) for name, reason in HIDDEN.items()}
-    return [pytest.param(name, marks=marks[name]) if name in marks else name for name in names]
-
-
-@pytest.mark.parametrize("name", beyond(list(WRONG)))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=CANCELLING) if name == "max, to none" else name for name in WRONG]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_gradient_beyond_the_one_sided_slopes_never_passes(name: str, seed: int) -> None:
     assert WRONG[name].examine(seed).verdict is not PASS
 
 
-@pytest.mark.parametrize("name", beyond(["relu, -1 at zero", "relu, 2 at zero", "max, to all"]))
+@pytest.mark.parametrize("name", ["relu, -1 at zero", "relu, 2 at zero", "relu, 1.01 at zero", "max, to all"])
 def test_a_gradient_beyond_the_one_sided_slopes_never_passes_in_float32(name: str) -> None:
     assert WRONG[name].examine(0, "float32").verdict is not PASS
 
