@@ -1,4 +1,4 @@
-"""How small an error is caught in float64 without any option, and that the right gradient of the same function passes."""
+"""How small an error is caught in float64 without any option; the right gradient of the same function passes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
