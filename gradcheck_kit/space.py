@@ -76,9 +76,6 @@ class Library(Protocol):
     def identical(self, one: Array, other: Array) -> bool:
         """Whether two arrays have the same dtype, shape and bits (NaN equals the same NaN)."""
 
-    def shares_memory(self, one: Array, other: Array) -> bool:
-        """Whether writing to one array could change the other."""
-
     def vector(self, array: Array) -> Vector:
         """The elements in row-major order, as a fresh float64 vector on the array's device."""
 
@@ -105,9 +102,6 @@ class Library(Protocol):
 
     def sign(self, vector: Vector) -> Vector:
         """−1, 0 or 1 elementwise."""
-
-    def minimum(self, vector: Vector, bound: float) -> Vector:
-        """The smaller of each element and `bound`."""
 
     def maximum(self, vector: Vector, other: Any) -> Vector:
         """The larger of each element and `other` (a vector or a number)."""
@@ -140,9 +134,6 @@ class NumPy:
         one, other = np.asarray(one), np.asarray(other)
         return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
 
-    def shares_memory(self, one: Array, other: Array) -> bool:
-        return bool(np.may_share_memory(one, other))
-
     def vector(self, array: Array) -> Vector:
         return np.array(array, dtype=np.float64).reshape(-1)
 
@@ -173,9 +164,6 @@ class NumPy:
 
     def sign(self, vector: Vector) -> Vector:
         return np.sign(vector)
-
-    def minimum(self, vector: Vector, bound: float) -> Vector:
-        return np.minimum(vector, bound)
 
     def maximum(self, vector: Vector, other: Any) -> Vector:
         return np.maximum(vector, other)

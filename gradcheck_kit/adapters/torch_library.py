@@ -35,9 +35,6 @@ class Torch:
         mine, theirs = (t.detach().contiguous().reshape(-1).view(torch.uint8) for t in (one, other))
         return bool(torch.equal(mine, theirs))
 
-    def shares_memory(self, one: Tensor, other: Tensor) -> bool:
-        return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
-
     def vector(self, array: Tensor) -> Vector:
         return array.detach().to(torch.float64, copy=True).reshape(-1)
 
@@ -66,9 +63,6 @@ class Torch:
 
     def sign(self, vector: Vector) -> Vector:
         return torch.sign(vector)
-
-    def minimum(self, vector: Vector, bound: float) -> Vector:
-        return vector.clamp(max=bound)
 
     def maximum(self, vector: Vector, other: Any) -> Vector:
         return torch.maximum(vector, torch.as_tensor(other, dtype=torch.float64, device=vector.device))
