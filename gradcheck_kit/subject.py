@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from gradcheck_kit.space import Array, Arrays, Library
 
 Forward = Callable[[Arrays], Mapping[str, Array]]
@@ -34,7 +36,9 @@ class Subject:
             input; None stands for "no gradient", which claims that the derivative is zero.
         reference: the same function where it takes every floating-point array as float64, to differentiate in its
             place; None if there is no way to evaluate it so. Whether it really does is tried before it is used.
+        reference_pullback: the same backward where it takes float64; asked before low precision is called wrong.
         parameters: the names in `point` that are parameters and not inputs.
+        call: the names of everything in the call, constants too, in order; positions in `wrt` count these.
         positional: point → the inputs as the caller passed them, in order; by default all of the point.
         session: a context around all evaluations of a check, which puts back what they may change globally.
     """
@@ -46,7 +50,9 @@ class Subject:
     forward: Forward
     pullback: Pullback
     reference: Forward | None = None
+    reference_pullback: Pullback | None = None
     parameters: tuple[str, ...] = ()
+    call: tuple[str, ...] = ()
     positional: Callable[[Arrays], Sequence[Any]] | None = None
     session: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -72,9 +78,9 @@ class Subject:
         return replace(self, differentiable=tuple(name for name in self.differentiable if name in chosen))
 
     def _named(self, item: object) -> str:
-        names = list(self.point)
-        if isinstance(item, int) and not isinstance(item, bool) and -len(names) <= item < len(names):
-            return names[item]
+        names = [*self.call, *(name for name in self.point if name not in self.call)]
+        if isinstance(item, int | np.integer) and not isinstance(item, bool) and -len(names) <= item < len(names):
+            item = names[item]
         if isinstance(item, str) and item in self.point:
             return item
         raise UsageError(f"wrt={item!r} is no input of {self.name}; its inputs are {', '.join(names)}")

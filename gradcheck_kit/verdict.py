@@ -7,6 +7,7 @@ from enum import Enum
 
 CLEAR_MARGIN = 3.0  # a discrepancy counts against a gradient from three bounds on: a bound is honest, not infallible
 CLEAR_PART = 0.1  # … and only where the bound is small beside the derivative itself
+ROUNDED_TO_ZERO = 1e-6  # of the function's own size: a smaller gradient may be a zero that rounding has touched
 CLEARING = 3.0  # a retry that agrees clears an earlier strike if it would have seen a third of that discrepancy
 
 DEFAULT_REQUIRE = {"float64": 1e-6, "float32": 1e-2, "float16": 0.1, "bfloat16": 0.3}
@@ -82,11 +83,18 @@ class Comparison:
         return abs(self.analytic - self.numeric)
 
     @property
+    def zero(self) -> bool:
+        """Whether both sides are zero to within the bound; they are then judged against the function's own size."""
+        return self.scale == 0.0 or (
+            max(self.scale, self.slope) <= self.bound and self.scale <= ROUNDED_TO_ZERO * self.ground
+        )
+
+    @property
     def resolution(self) -> float:
         """The smallest relative error that this comparison could have seen (∞ where it could see none)."""
         if self.bound == 0.0:
             return 0.0
-        size = self.scale or self.ground
+        size = self.ground if self.zero else self.scale
         return self.bound / size if size > 0.0 and math.isfinite(self.bound) else math.inf
 
     @property

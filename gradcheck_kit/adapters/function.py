@@ -52,5 +52,15 @@ def subject_of(
         return matched_gradients(title, library, returned, arguments.names, differentiable)
 
     return Subject(
-        title, library, arguments.arrays, differentiable, run, pullback, run, (), arguments.placed, randomness.session
+        title,
+        library,
+        arguments.arrays,
+        differentiable,
+        run,
+        pullback,
+        reference=run,
+        reference_pullback=pullback,
+        call=arguments.names,
+        positional=arguments.placed,
+        session=randomness.session,
     )

@@ -57,6 +57,8 @@ def subject_of(
         twin.forward,
         twin.pullback,
         reference=wide.forward,
+        reference_pullback=wide.pullback,
+        call=arguments.names,
         parameters=tuple(twin.places),
         positional=arguments.placed,
         session=randomness.session,
@@ -113,7 +115,8 @@ class _Twin:
         kept = [name for name, value in before.items() if held.get(name) is value]
         if any(not name.startswith("d") for name in kept):
             ones = {name: self.library.copy(output) for name, output in outputs.items()}
-            self.layer.backward(self._structure.packed(ones))
+            with self.randomness.replayed("backward"):
+                self.layer.backward(self._structure.packed(ones))
         return [name for name in kept if f"d{name}" in held]
 
     def parameters(self) -> dict[str, Array]:

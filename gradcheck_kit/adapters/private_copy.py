@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,11 @@ def private_copy(original: Any, *, float64: bool = False) -> Any:
     """
     memo: dict[int, Any] = {}
     owners: dict[int, NDArray] = {}
-    for array in _arrays(original):
-        memo[id(array)] = _rebuilt(array, owners, float64)
+    for item in _reachable(original):
+        if isinstance(item, ModuleType):  # such as self.xp = numpy: nothing to copy
+            memo[id(item)] = item
+        else:
+            memo[id(item)] = _rebuilt(item, owners, float64)
     return copy.deepcopy(original, memo)
 
 
@@ -50,8 +54,8 @@ def _rebuilt(array: NDArray, owners: dict[int, NDArray], float64: bool) -> NDArr
     return view
 
 
-def _arrays(root: Any) -> Iterator[NDArray]:
-    """Every array that can be reached from an object, each once."""
+def _reachable(root: Any) -> Iterator[Any]:
+    """Every array and every module that can be reached from an object, each once."""
     seen: set[int] = set()
     waiting = [root]
     while waiting:
@@ -59,7 +63,7 @@ def _arrays(root: Any) -> Iterator[NDArray]:
         if id(item) in seen or isinstance(item, type):
             continue
         seen.add(id(item))
-        if isinstance(item, np.ndarray):
+        if isinstance(item, np.ndarray | ModuleType):
             yield item
         elif isinstance(item, Mapping):
             waiting.extend(item.values())

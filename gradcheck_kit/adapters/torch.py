@@ -35,6 +35,8 @@ def subject_of(
     """
     title = name or str(getattr(target, "__name__", type(target).__name__))
     library = Torch()
+    if torch.is_inference_mode_enabled():
+        raise UsageError("torch.inference_mode() is on, and autograd is off with it; check outside of it")
     if isinstance(target, torch.nn.Module):
         arguments = named_arguments(title, target.forward, inputs, names, library)
         parameters, call = _of_module(target, arguments)
@@ -59,9 +61,9 @@ def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parame
 
     def pullback(at: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
         leaves = {n: at[n].detach().requires_grad_(True) for n in differentiable}
-        # A forward may work in place on what it is given, which autograd forbids on a leaf.
-        given = {n: leaf.clone() if n in arguments.arrays else leaf for n, leaf in leaves.items()}
         with randomness.replayed("pullback"), torch.enable_grad():
+            # A forward may work in place on what it is given, which autograd forbids on a leaf.
+            given = {n: leaf.clone() if n in arguments.arrays else leaf for n, leaf in leaves.items()}
             outputs = named_outputs(library, call({**at, **given}))
             pulled = [n for n, output in outputs.items() if output.requires_grad]
             if not pulled:
@@ -72,7 +74,7 @@ def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parame
                 [cotangents[n] for n in pulled],
                 allow_unused=True,
             )
-        return dict(zip(differentiable, gradients, strict=True))
+        return {n: g.to_dense() if g is not None and g.is_sparse else g for n, g in zip(leaves, gradients, strict=True)}
 
     return Subject(
         title,
@@ -81,10 +83,12 @@ def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parame
         differentiable,
         forward,
         pullback,
-        forward,
-        parameters,
-        arguments.placed,
-        randomness.session,
+        reference=forward,
+        reference_pullback=pullback,
+        parameters=parameters,
+        call=arguments.names,
+        positional=arguments.placed,
+        session=randomness.session,
     )
 
 

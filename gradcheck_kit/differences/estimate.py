@@ -211,7 +211,7 @@ class _Search:
         own_error = NOISE_SIGMAS * noise.sigma / (math.sqrt(2) * delta) + size(far - near)
         if size(best.vector - near) > own_error + best.bound:
             return Obstacle.SCALE, False
-        useless = 1.5 * own_error > GUARD_USELESS * max(self._scale, best.size)
+        useless = 1.5 * own_error > GUARD_USELESS * best.size
         if noise.unexplained > NOISE_UNEXPLAINED and useless:
             return Obstacle.NOISE, False
         return None, True

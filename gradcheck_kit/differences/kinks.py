@@ -14,6 +14,7 @@ import numpy as np
 from gradcheck_kit.space import FloatVector
 
 ABOVE_NOISE = 20.0  # A(h) says something from this many σ on
+NOISE_SIGMAS = 5.0
 MOST_OUTPUTS = 8  # looked at one by one, each for a VJP
 PART_OF_LARGEST = 0.01  # smaller jumps than this of the largest are left out
 AGREEMENT = 0.1  # how near the exponent must come, on two rungs in a row
@@ -72,7 +73,7 @@ def classify(
     exponents = [math.log2(sizes[i] / sizes[j]) for i, j in ((middle, last), (first, middle))]
     if all(abs(p - 1.0) <= AGREEMENT for p in exponents):
         here, before = (float(np.abs(bends[k]).sum()) / (2 * steps[k]) for k in (last, middle))
-        return Shape(Kind.KINK, here, 2 * abs(here - before), _outputs(steps, plus, minus, bends, last))
+        return Shape(Kind.KINK, here, 2 * abs(here - before), _outputs(steps, plus, minus, bends, last, sigma))
     if all(abs(p) <= AGREEMENT for p in exponents):
         return Shape(Kind.JUMP)
     return Shape(Kind.SMOOTH if exponents[0] > 1.0 + AGREEMENT else Kind.ROUGH)
@@ -84,10 +85,11 @@ def _outputs(
     minus: Sequence[FloatVector],
     bends: Sequence[FloatVector],
     last: int,
+    sigma: float,
 ) -> tuple[KinkedOutput, ...]:
     """The outputs whose slopes jump most, measured at step `last` and, for the error, at the one before."""
     here, before = ((plus[k] - minus[k]) / (2 * steps[k]) for k in (last, last - 1))
     jumps, wider = (np.abs(bends[k]) / (2 * steps[k]) for k in (last, last - 1))
     most = [int(i) for i in np.argsort(jumps)[::-1][:MOST_OUTPUTS] if jumps[i] > PART_OF_LARGEST * jumps.max()]
-    errors = 2 * (np.abs(here - before) + np.abs(jumps - wider))
+    errors = 2 * (np.abs(here - before) + np.abs(jumps - wider)) + NOISE_SIGMAS * sigma / steps[last]
     return tuple(KinkedOutput(i, float(here[i]), float(jumps[i]), float(errors[i])) for i in most)

@@ -15,6 +15,7 @@ from gradcheck_kit.verdict import CLEAR_MARGIN, DEFAULT_REQUIRE, Verdict, of_rat
 QUESTION = "parity"
 MAGNITUDES = (1.0, 8.0, 0.125)  # a clamped cotangent is right at one of them
 DITHERS = 2
+REORDERING = 100.0  # units of roundoff that another order of summation may change
 BOUND_FACTOR = 8.0  # on the largest of an element's dither, its last place, and half their mean over the array
 
 Drawn = Mapping[str, FloatVector]
@@ -39,7 +40,11 @@ def parity(reference: Subject, candidate: Subject, *, seed: int = 0) -> Report:
     with candidate.session(), reference.session():
         mine = _Side(meter.subject, dict(meter.subject.forward(candidate.point)))
         theirs = _Side(reference, dict(reference.forward(reference.point)))
-        findings = _of_outputs(mine, theirs, generator) or _of_gradients(mine, theirs, generator)
+        findings = (
+            _of_outputs(mine, theirs, generator)
+            or _of_randomness(mine, theirs, generator)
+            or _of_gradients(mine, theirs, generator)
+        )
     dtype = coarsest(candidate, mine.outputs)
     return Report(
         subject=f"{candidate.name} beside {reference.name}",
@@ -102,6 +107,22 @@ class _Side:
         except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
             moved = point | {n: towards_zero(library, point[n]) for n in names}
         return moved
+
+
+def _of_randomness(mine: _Side, theirs: _Side, generator: np.random.Generator) -> list[Finding]:
+    """A finding for a side that gives two answers to one question: its scatter would excuse every difference."""
+    findings = []
+    for role, side in (("candidate", mine), ("reference", theirs)):
+        names = mine.subject.differentiable
+        cotangents = side.cotangents([signed_uniform(generator, len(v)) for v in side.drawn(side.outputs).values()])
+        one, other = (side.gradients(side.subject.point, cotangents, names) for _ in range(2))
+        for name in names:
+            u = FORMATS[side.subject.library.dtype(side.subject.point[name])].unit_roundoff
+            apart = abs(one[name] - other[name])[np.isfinite(one[name]) & np.isfinite(other[name])]
+            if len(apart) and apart.max() > REORDERING * u * abs(one[name]).max():
+                message = f"two calls of the {role}'s backward gave two gradients of {name}; freeze its randomness"
+                findings.append(Finding(QUESTION, Verdict.INCONCLUSIVE, message, input=name, cause="random"))
+    return findings
 
 
 def _of_outputs(mine: _Side, theirs: _Side, generator: np.random.Generator) -> list[Finding]:
