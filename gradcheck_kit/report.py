@@ -11,6 +11,7 @@ from gradcheck_kit.verdict import Verdict, overall
 
 SCHEMA = 1
 WIDTH = 100
+NAMED = 6  # inputs in a headline
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,11 @@ class Report:
     def _headline(self) -> str:
         head = f"{self.verdict.value}  {self.subject}"
         if self.verdict is Verdict.PASS and self.resolution is not None:
-            return f"{head}: every gradient agrees; an error of {self.resolution:.1g} of it would have been seen"
+            checked = [f.input for f in self.findings if f.input is not None]
+            names = ", ".join(checked[:NAMED]) + (f" and {len(checked) - NAMED} more" if len(checked) > NAMED else "")
+            return (
+                f"{head}: the gradient of {names} agrees; an error of {self.resolution:.1g} of it would have been seen"
+            )
         wrong = [f for f in self.findings if f.verdict is not Verdict.PASS]
         names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong))
         if self.verdict is Verdict.FAIL:

@@ -37,7 +37,7 @@ def subject_of(
     arguments = named_arguments(title, forward, inputs, names, library)
     differentiable = tuple(arguments.differentiable(library))
     randomness = randomness_of(library, inputs)
-    structure = Structure(None, None)
+    structure = Structure(None)
 
     def run(point: Arrays) -> dict[str, Array]:
         nonlocal structure

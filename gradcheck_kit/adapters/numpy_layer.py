@@ -91,9 +91,10 @@ class _Twin:
     def find_parameters(self) -> None:
         """Declared ones first; else the attribute pairs, which show only after a backward has run."""
         params, grads = getattr(self.layer, "params", None), getattr(self.layer, "grads", None)
-        if isinstance(params, Mapping) and isinstance(grads, Mapping):
+        # `grads` may be made by the first backward only; a gradient that never appears counts as missing.
+        if isinstance(params, Mapping) and isinstance(grads, Mapping | None):
             pairs = [(str(key), key) for key in params]
-        elif isinstance(params, list | tuple) and isinstance(grads, list | tuple):
+        elif isinstance(params, list | tuple) and isinstance(grads, list | tuple | None):
             pairs = [(f"params[{i}]", i) for i in range(len(params))]
         else:
             pairs = []
@@ -157,10 +158,10 @@ class _Place:
     def read(self, layer: Any) -> Any:
         if self.container is None:
             return getattr(layer, self.key, None)
-        held = getattr(layer, self.container)
+        held = getattr(layer, self.container, None)
         if isinstance(held, Mapping):
             return held.get(self.key)
-        return held[self.key] if self.key < len(held) else None
+        return held[self.key] if held is not None and self.key < len(held) else None
 
     def write(self, layer: Any, value: Array, library: Library, title: str, name: str) -> None:
         """In place where possible, since other attributes may be views of the same array; else by assignment."""

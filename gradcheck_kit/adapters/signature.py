@@ -1,7 +1,7 @@
 """How calls and their results are named: inputs by the forward's signature, outputs and gradients by structure."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ def _numpy_array(name: str, value: Any) -> Array:
 
 def _reject_format(name: str, dtype: str) -> None:
     if dtype.startswith("complex"):
-        raise UsageError(f"{name} is {dtype}; complex inputs are not supported: pass real and imaginary parts apart")
+        raise UsageError(f"{name} is {dtype}; complex numbers are not supported: take real and imaginary parts apart")
     if dtype.startswith(("float", "bfloat", "longdouble")) and dtype not in FORMATS:
         raise UsageError(f"{name} is {dtype}; pass one of {', '.join(FORMATS)}")
 
@@ -110,41 +110,61 @@ def _from_signature(forward: Callable[..., Any], count: int) -> list[str] | None
 
 @dataclass(frozen=True)
 class Structure:
-    """How outputs were returned, so that cotangents can be handed back in the same way."""
+    """How outputs were returned, nested tuples, lists and mappings too, so that cotangents go back in the same way.
 
-    keys: tuple[Any, ...] | None
+    Attributes:
+        kind: dict, tuple, or None for a single output.
+        parts: the structures of the entries, by key or position.
+    """
+
     kind: type | None
+    parts: tuple[tuple[Any, "Structure"], ...] = ()
 
     @classmethod
     def of(cls, returned: Any) -> "Structure":
         if isinstance(returned, Mapping):
-            return cls(tuple(returned), dict)
+            return cls(dict, tuple((key, cls.of(value)) for key, value in returned.items()))
         if isinstance(returned, tuple | list):
-            return cls(tuple(range(len(returned))), tuple)
-        return cls(None, None)
+            return cls(tuple, tuple((i, cls.of(value)) for i, value in enumerate(returned)))
+        return cls(None)
 
-    def names(self) -> list[str]:
-        """ "output" for a single one, "output[0]", … for several, their keys for a mapping."""
-        if self.keys is None:
-            return ["output"]
-        return [str(key) if self.kind is dict else f"output[{key}]" for key in self.keys]
+    def names(self, prefix: str = "output") -> list[str]:
+        """ "output" for a single one, "output[0]", "output[1][0]", … for several, its keys for a mapping."""
+        if self.kind is None:
+            return [prefix]
+        at_top = prefix == "output" and self.kind is dict
+        return [name for key, part in self.parts for name in part.names(str(key) if at_top else f"{prefix}[{key}]")]
 
     def values(self, returned: Any) -> list[Any]:
-        return [returned] if self.keys is None else [returned[key] for key in self.keys]
+        if self.kind is None:
+            return [returned]
+        return [value for key, part in self.parts for value in part.values(returned[key])]
 
     def packed(self, cotangents: Arrays) -> Any:
         """Cotangents in the structure of the outputs; None for an output that is not floating-point."""
-        packed = [cotangents.get(name) for name in self.names()]
-        if self.keys is None:
-            return packed[0]
-        return dict(zip(self.keys, packed, strict=True)) if self.kind is dict else tuple(packed)
+        return self._packed(iter([cotangents.get(name) for name in self.names()]))
+
+    def _packed(self, values: Iterator[Any]) -> Any:
+        if self.kind is None:
+            return next(values)
+        entries = [(key, part._packed(values)) for key, part in self.parts]
+        return dict(entries) if self.kind is dict else tuple(value for _, value in entries)
 
 
 def named_outputs(library: Library, returned: Any) -> dict[str, Array]:
-    """The floating-point outputs by name."""
+    """The floating-point outputs by name.
+
+    Raises:
+        UsageError: an output is complex or of another format that cannot be differentiated here.
+    """
     structure = Structure.of(returned)
-    named = zip(structure.names(), structure.values(returned), strict=True)
-    return {name: a for name, a in named if is_array(library, a) and library.dtype(a) in FORMATS}
+    outputs = {}
+    for name, value in zip(structure.names(), structure.values(returned), strict=True):
+        if is_array(library, value):
+            _reject_format(name, library.dtype(value))
+            if library.dtype(value) in FORMATS:
+                outputs[name] = value
+    return outputs
 
 
 def matched_gradients(

@@ -265,7 +265,7 @@ def test_a_pass_needs_findings_that_all_passed_and_a_derivative_compared(
 def test_the_first_line_has_the_verdict_and_the_name(findings: tuple[Finding, ...], verdict: Verdict) -> None:
     first = str(report(*findings)).splitlines()[0]
     assert first.startswith(f"{verdict.value}  Affine")
-    assert ("every gradient agrees" in first) == (verdict is PASS)
+    assert ("agrees; an error of" in first) == (verdict is PASS)
 
 
 def test_the_first_line_of_a_failure_names_what_failed_only() -> None:

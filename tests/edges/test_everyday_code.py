@@ -1,0 +1,122 @@
+"""Code as people write it, right and wrong, with the verdict that they would expect."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import gradcheck_kit as gk
+from gradcheck_kit.torch import gradcheck
+
+PASS, FAIL = gk.Verdict.PASS, gk.Verdict.FAIL
+
+
+def points(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+
+
+class Wrong(torch.autograd.Function):
+    """The identity, with seven times its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Tensor:
+        return 7 * cotangents[0]
+
+
+class GradsMadeByBackward:
+    """y = x W, whose `grads` come to be with the first backward, times `factor`."""
+
+    def __init__(self, factor: float) -> None:
+        self.params = {"W": np.random.default_rng(0).normal(size=(3, 2))}
+        self.factor = factor
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x = x
+        return x @ self.params["W"]
+
+    def backward(self, cotangent: np.ndarray) -> np.ndarray:
+        self.grads = {"W": self.factor * self.x.T @ cotangent}
+        return cotangent @ self.params["W"].T
+
+
+def layer(factor: float) -> gk.Report:
+    return gk.examine(GradsMadeByBackward(factor), np.random.default_rng(1).normal(size=(4, 3)))
+
+
+EXPECTED: dict[str, tuple[Callable[[], gk.Report], gk.Verdict]] = {
+    "grads made by the first backward, right": (lambda: layer(1.0), PASS),
+    "grads made by the first backward, wrong": (lambda: layer(2.0), FAIL),
+    "a nested output, right": (lambda: gk.examine(lambda x: (x.sin(), (x.cos(), x)), points(3)), PASS),
+    "a nested output, wrong": (lambda: gk.examine(lambda x: (x.sin(), (Wrong.apply(x), x)), points(3)), FAIL),
+    "an LSTM with its states": (lambda: gk.examine(nn.LSTM(3, 4).double(), points(5, 2, 3)), PASS),
+    "a bias before batch norm, which has no influence": (
+        lambda: gk.examine(nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)).double(), points(2, 2, 6, 6)),
+        PASS,
+    ),
+    "inputs of very different size": (
+        lambda: gk.examine(lambda x: 1 / x, torch.tensor([1e-8, 1.0, 1e8]).double()),
+        PASS,
+    ),
+    "a sparse gradient": (lambda: gk.examine(nn.Embedding(7, 3, sparse=True).double(), torch.tensor([1, 1, 4])), PASS),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_everyday_code_gets_the_expected_verdict(name: str) -> None:
+    examine, verdict = EXPECTED[name]
+    torch.manual_seed(0)
+    report = examine()
+    assert report.verdict is verdict, report
+
+
+@pytest.mark.parametrize("f", [torch.sigmoid, torch.tanh, nn.functional.gelu], ids=["sigmoid", "tanh", "gelu"])
+@pytest.mark.parametrize("scale", [1, 5, 10])
+def test_saturated_float32_is_never_called_wrong_and_mostly_passes(f: Callable[[Tensor], Tensor], scale: int) -> None:
+    verdicts = []
+    for seed in range(10):
+        x = scale * torch.randn(32, generator=torch.Generator().manual_seed(seed))
+        verdicts.append(gk.examine(f, x, seed=seed).verdict)
+    assert FAIL not in verdicts
+    assert verdicts.count(PASS) >= 8
+
+
+def test_a_wrong_factor_in_saturated_float32_is_still_called_wrong() -> None:
+    wrong = lambda x: torch.tanh(Wrong.apply(x))  # noqa: E731
+    assert gk.examine(wrong, 5 * points(32, dtype=torch.float32)).verdict is FAIL
+
+
+def test_grad_mode_of_the_caller_does_not_matter() -> None:
+    with torch.no_grad():
+        assert gk.examine(nn.Linear(3, 2).double(), points(4, 3)).verdict is PASS
+    with torch.inference_mode(), pytest.raises(gk.UsageError, match="inference_mode"):
+        gk.examine(torch.sin, points(3))
+
+
+def test_positions_count_the_call_constants_too() -> None:
+    power = lambda n, x, y: Wrong.apply(x) ** n * y  # noqa: E731
+    assert gk.examine(power, 2, points(3), points(3), wrt=1).verdict is FAIL
+    assert gk.examine(power, 2, points(3), points(3), wrt=2).verdict is PASS
+    x, y = points(3).requires_grad_(), points(3)
+    assert not gradcheck(power, (2, x, y), raise_exception=False)
+    assert gradcheck(power, (2, y, x))
+
+
+def test_a_complex_output_is_refused_and_not_left_out() -> None:
+    with pytest.raises(gk.UsageError, match=r"output\[1\] is complex128"):
+        gk.examine(lambda x: (x.sin(), torch.fft.fft(x)), points(4))
+
+
+def test_a_random_backward_does_not_pass_parity() -> None:
+    x = np.random.default_rng(0).normal(size=6)
+    noise = np.random.default_rng(1)
+    right = gk.function(lambda x: x**2, x, vjp=lambda u, x: 2 * u * x)
+    random = gk.function(lambda x: x**2, x, vjp=lambda u, x: 2 * u * x * (1 + 0.5 * noise.normal(size=x.shape)))
+    assert gk.parity(right, right).verdict is PASS
+    assert gk.parity(right, random).verdict is not PASS
