@@ -186,6 +186,8 @@ def _out_of_budget(spent: str) -> Finding:
 def _chosen(questions: Sequence[str] | None) -> list[str]:
     if questions is None:
         return list(QUESTIONS)
+    if not isinstance(questions, str | list | tuple):
+        raise UsageError(f"questions={questions!r}; pass a list of names from {', '.join(QUESTIONS)}")
     chosen = [questions] if isinstance(questions, str) else list(questions)
     for name in chosen:
         if name not in QUESTIONS:
@@ -194,6 +196,6 @@ def _chosen(questions: Sequence[str] | None) -> list[str]:
 
 
 def _positive(require: float) -> float:
-    if not isinstance(require, int | float) or not 0.0 < require < 1.0:
+    if not isinstance(require, int | float | np.floating) or not 0.0 < require < 1.0:
         raise UsageError(f"require={require!r}; pass a relative resolution between 0 and 1, such as 1e-6")
     return float(require)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
-from gradcheck_kit.adapters.signature import Structure, matched_gradients, named_arguments, named_outputs
+from gradcheck_kit.adapters.signature import Structure, expect_call, matched_gradients, named_arguments, named_outputs
 from gradcheck_kit.space import Array, Arrays
 from gradcheck_kit.subject import Subject, UsageError
 
@@ -33,6 +33,7 @@ def subject_of(
         if not callable(value):
             raise UsageError(f"{argument} is a {type(value).__name__}; pass a function")
     title = name or str(getattr(forward, "__name__", type(forward).__name__))
+    expect_call("vjp, called as vjp(cotangent, *inputs),", vjp, [None, *inputs])
     library = library_of(inputs)
     arguments = named_arguments(title, forward, inputs, names, library)
     differentiable = tuple(arguments.differentiable(library))

@@ -42,6 +42,7 @@ def named_arguments(
     Raises:
         UsageError: an input is of no usable kind, or `names` does not fit.
     """
+    expect_call(subject, forward, inputs)
     chosen = _names(subject, forward, inputs, names)
     arrays: dict[str, Array] = {}
     constants: dict[str, Any] = {}
@@ -57,6 +58,19 @@ def named_arguments(
         if name in arrays:
             _reject_format(name, library.dtype(arrays[name]))
     return Arguments(tuple(chosen), arrays, constants)
+
+
+def expect_call(what: str, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    """Raise a UsageError if `function` cannot take these positional arguments, as far as its signature tells."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        count = len(arguments)
+        raise UsageError(f"{what} takes {signature} and was to be called with {count} arguments: {error}") from None
 
 
 def is_array(library: Library, value: Any) -> bool:
@@ -86,6 +100,8 @@ def _reject_format(name: str, dtype: str) -> None:
 
 def _names(subject: str, forward: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str] | None) -> list[str]:
     if names is not None:
+        if not isinstance(names, str | list | tuple):
+            raise UsageError(f"names={names!r}; pass a list of strings, one for each input")
         given = [names] if isinstance(names, str) else list(names)
         if len(given) != len(inputs) or len(set(given)) != len(given):
             raise UsageError(f"names={given!r} for {len(inputs)} inputs of {subject}; pass one different name for each")

@@ -1,5 +1,6 @@
 """torch: a module, an `autograd.Function`, or any callable on tensors. Autograd supplies the VJP."""
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -94,6 +95,7 @@ def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parame
 
 def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call]:
     """The parameters to check, under names no input has, and the call that takes them from a point."""
+    module = _shell_of(module)
     own = {n: p for n, p in module.named_parameters() if p.requires_grad}
     public = {n: f"param.{n}" if n in arguments.names else n for n in own}
     fixed = {n: p.detach() for n, p in module.named_parameters() if not p.requires_grad}
@@ -107,6 +109,22 @@ def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str,
         return torch.func.functional_call(module, state, tuple(arguments.placed(point)))
 
     return {public[n]: p.detach().clone() for n, p in own.items()}, call
+
+
+def _shell_of(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy that shares the module's parameters and buffers, which no call touches, and none of its other state.
+
+    A forward may count its calls or fill a cache: in the copy's attributes, not in the caller's.
+    """
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    try:
+        return copy.deepcopy(module, memo)
+    except Exception as error:
+        name = type(module).__name__
+        raise UsageError(
+            f"{name} cannot be copied ({type(error).__name__}: {error}), and its own state is not to be touched; "
+            f"pass a function instead: lambda *inputs: {name.lower()}(*inputs)"
+        ) from error
 
 
 def _as_wide(tensor: Tensor) -> Tensor:

@@ -106,6 +106,9 @@ class Round:
         self.point = self._placed()
         self.cotangents = examination.cotangents(look.magnitude, equalised=look.kind is Kind.EQUALISED)
         self.gradients = self._pulled(self.point, self.cotangents)
+        if look.magnitude > 1.0 and not self._finite():  # the large cotangent itself overflowed
+            self.cotangents = examination.cotangents(1.0 / look.magnitude, equalised=look.kind is Kind.EQUALISED)
+            self.gradients = self._pulled(self.point, self.cotangents)
         self.line_point = self._line_point()
         self.tangents = self._drawn()
         self._dithers = self._measured_dithers()
@@ -161,6 +164,9 @@ class Round:
             missing = gradient is None
             gradients[name] = library.moved(point[name], point[name], -1.0) if missing else gradient
         return gradients
+
+    def _finite(self) -> bool:
+        return all(bool((abs(self._library.vector(g)) < math.inf).all()) for g in self.gradients.values())
 
     def _dithered_gradients(self) -> dict[str, Array]:
         """The gradients where point and cotangent have moved by a unit in the last place, at random."""

@@ -413,7 +413,6 @@ class Bound:
         (_positional, 2, ["a", "b"]),
         (Bound().call, 2, ["p", "q"]),
         (dict.update, 2, ["input0", "input1"]),
-        (_named, 3, ["input0", "input1", "input2"]),
     ],
 )
 def test_inputs_are_named_by_the_signature_or_numbered(

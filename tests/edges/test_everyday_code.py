@@ -120,3 +120,43 @@ def test_a_random_backward_does_not_pass_parity() -> None:
     random = gk.function(lambda x: x**2, x, vjp=lambda u, x: 2 * u * x * (1 + 0.5 * noise.normal(size=x.shape)))
     assert gk.parity(right, right).verdict is PASS
     assert gk.parity(right, random).verdict is not PASS
+
+
+class Counting(nn.Module):
+    """Counts its calls and keeps its last input, in plain attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.calls, self.last = nn.Linear(3, 2).double(), 0, torch.zeros(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.last[:] = x[0].detach()
+        return self.linear(x)
+
+
+def test_a_modules_plain_attributes_are_as_before() -> None:
+    module = Counting()
+    assert gk.examine(module, points(4, 3)).verdict is PASS
+    assert module.calls == 0
+    assert torch.equal(module.last, torch.zeros(3))
+
+
+def test_a_large_cotangent_that_overflows_float16_is_not_held_against_the_gradient() -> None:
+    x = points(4, dtype=torch.float16).abs() + 0.1
+    assert gk.examine(lambda at: at * 20000, x).verdict is PASS
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: gk.check(np.sin, np.ones(3), vjp=lambda u: u), "called as vjp"),
+        (lambda: gk.check(Counting()), "takes .* was to be called with 0 arguments"),
+        (lambda: gk.check(np.sin, np.ones(3), vjp=lambda u, x: u, names=5), "names=5"),
+        (lambda: gk.check(np.sin, np.ones(3), vjp=lambda u, x: u, questions=5), "questions=5"),
+    ],
+    ids=["a vjp without inputs", "no inputs", "names", "questions"],
+)
+def test_a_call_that_cannot_be_made_says_why(call: Callable[[], gk.Report], words: str) -> None:
+    with pytest.raises(gk.UsageError, match=words):
+        call()
