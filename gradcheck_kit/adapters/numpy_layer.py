@@ -4,8 +4,6 @@ from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.private_copy import private_copy
 from gradcheck_kit.adapters.randomness import FrozenRandomness
@@ -45,10 +43,12 @@ def subject_of(
     randomness = randomness_of(library, inputs)
     twin = _Twin(title, library, _copied(layer, title), arguments, randomness)
     twin.find_parameters()
-    wide = _Twin(title, library, _copied(layer, title, float64=True), arguments, randomness)
-    wide.places = twin.places
     point = {**arguments.arrays, **twin.parameters()}
     differentiable = tuple(name for name, array in point.items() if library.dtype(array) in FORMATS)
+    wide = twin
+    if any(library.dtype(point[name]) != "float64" for name in differentiable):
+        wide = _Twin(title, library, _copied(layer, title, float64=True), arguments, randomness)
+        wide.places = twin.places
     return Subject(
         title,
         library,
@@ -97,9 +97,9 @@ class _Twin:
         elif isinstance(params, list | tuple) and isinstance(grads, list | tuple | None):
             pairs = [(f"params[{i}]", i) for i in range(len(params))]
         else:
-            pairs = []
             for name in self._attribute_pairs():
                 self._add(name, _Place(None, name), _Place(None, f"d{name}"))
+            return
         for name, key in pairs:
             self._add(name, _Place("params", key), _Place("grads", key))
 
@@ -139,13 +139,9 @@ class _Twin:
         inputs = self.arguments.differentiable(self.library)
         gradients = matched_gradients(self.title, self.library, returned, self.arguments.names, inputs)
         for name, (_, place) in self.places.items():
-            gradient = place.read(self.layer)
-            gradients[name] = np.asarray(gradient) if self._is_number(gradient) else gradient
+            gradients[name] = place.read(self.layer)
         # The layer may overwrite its own arrays in the next call.
         return {name: None if g is None else self.library.copy(g) for name, g in gradients.items()}
-
-    def _is_number(self, gradient: Any) -> bool:
-        return self.library.name == "numpy" and gradient is not None
 
 
 @dataclass(frozen=True)

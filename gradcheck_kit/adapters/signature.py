@@ -10,8 +10,6 @@ import numpy as np
 from gradcheck_kit.space import FORMATS, Array, Arrays, Library
 from gradcheck_kit.subject import UsageError
 
-IsArray = Callable[[Any], bool]
-
 
 @dataclass(frozen=True)
 class Arguments:
@@ -145,7 +143,7 @@ class Structure:
         return cls(None)
 
     def names(self, prefix: str = "output") -> list[str]:
-        """ "output" for a single one, "output[0]", "output[1][0]", … for several, its keys for a mapping."""
+        """A single one is "output", several are "output[0]", "output[1][0]", …, those of a mapping its keys."""
         if self.kind is None:
             return [prefix]
         at_top = prefix == "output" and self.kind is dict

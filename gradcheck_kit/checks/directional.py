@@ -143,7 +143,7 @@ def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _
 def _finding(examination: Examination, name: str, cases: list[_Case]) -> Finding:
     for case in cases:
         if case.verdict is Verdict.FAIL:
-            return _failure(examination, name, case.strikes())
+            return _failure(name, case.strikes())
     for case in cases:
         if case.verdict is None:
             return _undecided(name, case, examination.require)
@@ -165,7 +165,7 @@ def _agreement(examination: Examination, seen: Seen, name: str, resolution: floa
     return Finding(QUESTION, Verdict.PASS, message, name, None, *numbers, resolution=resolution)
 
 
-def _failure(examination: Examination, name: str, strikes: list[Measurement]) -> Finding:
+def _failure(name: str, strikes: list[Measurement]) -> Finding:
     element = locate(strikes[-1])
     cause = diagnose([strike.seen.comparison for strike in strikes], strikes[-1].elements)
     worst = strikes[-1].seen.comparison
@@ -185,7 +185,6 @@ def _failure(examination: Examination, name: str, strikes: list[Measurement]) ->
         analytic=element.analytic,
         numeric=element.numeric,
         error=element.error,
-        resolution=None,
         cause=None if cause is None else cause.slug,
     )
 

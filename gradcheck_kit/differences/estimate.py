@@ -7,8 +7,8 @@ from enum import Enum
 
 from gradcheck_kit.differences import kinks
 from gradcheck_kit.differences import noise as noise_of
-from gradcheck_kit.differences.extrapolation import NOISE_SIGMAS, Entry, entries, size
-from gradcheck_kit.differences.noise import Noise
+from gradcheck_kit.differences.extrapolation import Entry, entries, size
+from gradcheck_kit.differences.noise import SIGMAS, Noise
 from gradcheck_kit.differences.scheme import Scheme
 from gradcheck_kit.space import FloatVector
 
@@ -174,9 +174,9 @@ class _Search:
 
     def _entries(self, centre: FloatVector, noise: Noise) -> list[Entry]:
         steps, plus, minus = self._ladder()
-        return (
-            entries(steps, plus, minus, centre, noise.sigma, self._scheme.form.unit_roundoff) if len(steps) > 1 else []
-        )
+        if len(steps) < 2:  # no two rungs in a row within the domain
+            return []
+        return entries(steps, plus, minus, centre, noise.sigma, self._scheme.form.unit_roundoff)
 
     def _judged(self, best: Entry, centre: FloatVector, noise: Noise) -> Estimate:
         """The entry as an estimate, once its shape and the cluster's own derivative have been asked."""
@@ -208,7 +208,7 @@ class _Search:
         """Whether the derivative at the cluster's scale is the same one, and whether rounding explains the noise."""
         delta = self._scheme.noise_step
         near, far = self._central(delta), self._central(2 * delta)
-        own_error = NOISE_SIGMAS * noise.sigma / (math.sqrt(2) * delta) + size(far - near)
+        own_error = SIGMAS * noise.sigma / (math.sqrt(2) * delta) + size(far - near)
         if size(best.vector - near) > own_error + best.bound:
             return Obstacle.SCALE, False
         useless = 1.5 * own_error > GUARD_USELESS * best.size

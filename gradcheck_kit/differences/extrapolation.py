@@ -14,10 +14,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from gradcheck_kit.differences.noise import SIGMAS
 from gradcheck_kit.space import FloatVector
 
 COLUMNS = 4  # extrapolations up to h^6: a fifth column gains nothing before rounding takes over
-NOISE_SIGMAS = 5.0  # rounding is bounded by five standard deviations
 FIRST_SHRINK = 0.35  # column 0 differences fall by 1/4 a rung where φ is smooth; more than this and it is not
 SECOND_SHRINK = 0.2  # column 1 differences fall by 1/16
 EVEN_FACTOR = 4.0  # how far the odd part may be off, per unit of the even part's failure, over h
@@ -39,7 +39,6 @@ class Entry:
     truncation: float
     curvature: float
     step: float
-    order: int
 
     @property
     def bound(self) -> float:
@@ -112,7 +111,7 @@ class _Tableau:
 
     def rounding_of(self, weights: FloatVector) -> float:
         """The bound on rounding in Σ w_k D(h_k): each evaluation enters with w_k/2h_k, twice."""
-        return NOISE_SIGMAS / math.sqrt(2) * float(np.linalg.norm(weights * self.sigmas / self.steps))
+        return SIGMAS / math.sqrt(2) * float(np.linalg.norm(weights * self.sigmas / self.steps))
 
     def shrinks(self, k: int, j: int) -> bool:
         """Whether the differences that entry (k, j) relies on fall as fast as smoothness demands, or are noise."""
@@ -137,7 +136,7 @@ class _Tableau:
         """How far the even part is from its known limit, and how much of that is noise."""
         weights = self.weights[k, j]
         of_rungs = weights * self.sigmas
-        noise = NOISE_SIGMAS * math.sqrt(float(of_rungs @ of_rungs) / 2 + self.sigma**2)
+        noise = SIGMAS * math.sqrt(float(of_rungs @ of_rungs) / 2 + self.sigma**2)
         return size(weights @ self.even), noise
 
     def control_holds(self, k: int, j: int) -> bool:
@@ -161,5 +160,4 @@ class _Tableau:
             truncation=truncation,
             curvature=EVEN_FACTOR * max(0.0, error - noise) / step,
             step=step,
-            order=2 * j + 2,
         )

@@ -11,10 +11,10 @@ from enum import Enum
 
 import numpy as np
 
+from gradcheck_kit.differences.noise import SIGMAS
 from gradcheck_kit.space import FloatVector
 
 ABOVE_NOISE = 20.0  # A(h) says something from this many σ on
-NOISE_SIGMAS = 5.0
 MOST_OUTPUTS = 8  # looked at one by one, each for a VJP
 PART_OF_LARGEST = 0.01  # smaller jumps than this of the largest are left out
 AGREEMENT = 0.1  # how near the exponent must come, on two rungs in a row
@@ -91,5 +91,5 @@ def _outputs(
     here, before = ((plus[k] - minus[k]) / (2 * steps[k]) for k in (last, last - 1))
     jumps, wider = (np.abs(bends[k]) / (2 * steps[k]) for k in (last, last - 1))
     most = [int(i) for i in np.argsort(jumps)[::-1][:MOST_OUTPUTS] if jumps[i] > PART_OF_LARGEST * jumps.max()]
-    errors = 2 * (np.abs(here - before) + np.abs(jumps - wider)) + NOISE_SIGMAS * sigma / steps[last]
+    errors = 2 * (np.abs(here - before) + np.abs(jumps - wider)) + SIGMAS * sigma / steps[last]
     return tuple(KinkedOutput(i, float(here[i]), float(jumps[i]), float(errors[i])) for i in most)

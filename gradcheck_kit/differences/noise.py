@@ -12,6 +12,9 @@ import numpy as np
 
 from gradcheck_kit.space import FloatVector
 
+SIGMAS = 5.0
+"""How many standard deviations bound what noise can do."""
+
 OFFSETS = (-2, -1, 0, 1, 2, 3)
 """The cluster x + j·δ·v, j in OFFSETS."""
 

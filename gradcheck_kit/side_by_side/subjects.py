@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradcheck_kit.checks.determinism import REORDERING
 from gradcheck_kit.differences.probe import dithered, signed_uniform, towards_zero
 from gradcheck_kit.provenance import Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, Report
@@ -15,7 +16,6 @@ from gradcheck_kit.verdict import CLEAR_MARGIN, DEFAULT_REQUIRE, Verdict, of_rat
 QUESTION = "parity"
 MAGNITUDES = (1.0, 8.0, 0.125)  # a clamped cotangent is right at one of them
 DITHERS = 2
-REORDERING = 100.0  # units of roundoff that another order of summation may change
 BOUND_FACTOR = 8.0  # on the largest of an element's dither, its last place, and half their mean over the array
 
 Drawn = Mapping[str, FloatVector]
