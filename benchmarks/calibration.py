@@ -20,6 +20,7 @@ from benchmarks.bank import KINKED, ODD, SMOOTH, Case, jvp, vjp
 from gradcheck_kit.adapters import build
 from gradcheck_kit.checks.directional import LOOKS
 from gradcheck_kit.checks.examination import Examination
+from gradcheck_kit.checks.place import Places
 from gradcheck_kit.checks.rounds import Round
 from gradcheck_kit.engine import examine, prepared
 from gradcheck_kit.provenance import Meter
@@ -79,14 +80,15 @@ def _ratios(case: Case, subject: Any, reference: str, seed: int) -> Iterator[flo
     meter = Meter(subject)
     wanted = "native" if reference == "native" else None
     examination: Examination = prepared(meter, np.random.default_rng(seed), None, wanted)
+    places = Places(examination)
     for look in LOOKS:
-        asked = Round(examination, look)
+        asked = Round(examination, places.lean(look) or look, places)
         estimate = asked.measure(["x"]).estimate
         if not estimate.smooth:
             continue
         truth = np.longdouble(0)
-        exact = jvp(case.f, np.asarray(asked.line_point["x"]), np.asarray(asked.tangents["x"]))
-        for u in asked.cotangents.values():
+        exact = jvp(case.f, np.asarray(asked.place.line_point["x"]), np.asarray(asked.tangents["x"]))
+        for u in asked.backward.cotangents.values():
             truth += np.sum(np.asarray(u, np.longdouble) * exact)
         error = abs(float(truth - np.longdouble(estimate.value)))
         yield error / estimate.error if estimate.error > 0.0 else (0.0 if error == 0.0 else np.inf)

@@ -6,7 +6,7 @@ are one-dimensional float64 arrays of the library, so `+ - * / @ abs()` and `.su
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ Vector = Any
 
 FloatVector = npt.NDArray[np.float64]
 
+
+LEAST_SQUARE = 1e-200  # below this a sum of squares may have lost digits to underflow
 
 EXPONENT_BITS = 0x7FF0000000000000
 """The exponent of a float64: with its other bits cleared a number becomes the power of two below it."""
@@ -61,6 +63,9 @@ class Library(Protocol):
 
     name: str
 
+    def owns(self, value: Any) -> bool:
+        """Whether `value` is an array of this library (for NumPy, numbers with a dtype too)."""
+
     def dtype(self, array: Array) -> str:
         """The dtype's name without the library's prefix, such as "float32"."""
 
@@ -79,6 +84,12 @@ class Library(Protocol):
     def vector(self, array: Array) -> Vector:
         """The elements in row-major order, as a fresh float64 vector on the array's device."""
 
+    def flat(self, array: Array) -> Array:
+        """The elements in row-major order in their own dtype; shares memory with a contiguous `array`."""
+
+    def blank(self, like: Array) -> Array:
+        """A fresh contiguous array of `like`'s shape, dtype and device, not yet filled."""
+
     def concatenate(self, vectors: list[Vector]) -> Vector:
         """The vectors one behind the other (at least one is given)."""
 
@@ -88,8 +99,8 @@ class Library(Protocol):
     def place(self, values: FloatVector, like: Array) -> Vector:
         """NumPy values as a vector on `like`'s device."""
 
-    def moved(self, array: Array, tangent: Array, t: float) -> Array:
-        """A fresh array + t·tangent, in the array's own dtype."""
+    def moved(self, array: Array, tangent: Array, t: float, into: Array | None = None) -> Array:
+        """array + t·tangent, in the array's own dtype: fresh, or in the memory of `into`, which is overwritten."""
 
     def widened(self, array: Array) -> Array:
         """A fresh float64 array with the same values, shape and device."""
@@ -118,6 +129,9 @@ class NumPy:
 
     name = "numpy"
 
+    def owns(self, value: Any) -> bool:
+        return isinstance(value, np.ndarray | np.generic | float)
+
     def dtype(self, array: Array) -> str:
         return str(np.asarray(array).dtype.name)
 
@@ -137,6 +151,13 @@ class NumPy:
     def vector(self, array: Array) -> Vector:
         return np.array(array, dtype=np.float64).reshape(-1)
 
+    def flat(self, array: Array) -> Array:
+        return np.asarray(array).reshape(-1)
+
+    def blank(self, like: Array) -> Array:
+        like = np.asarray(like)
+        return np.empty(like.shape, like.dtype)
+
     def concatenate(self, vectors: list[Vector]) -> Vector:
         return np.concatenate(vectors)
 
@@ -147,8 +168,12 @@ class NumPy:
     def place(self, values: FloatVector, like: Array) -> Vector:
         return values
 
-    def moved(self, array: Array, tangent: Array, t: float) -> Array:
-        return np.asarray(array + np.asarray(tangent).dtype.type(t) * tangent)
+    def moved(self, array: Array, tangent: Array, t: float, into: Array | None = None) -> Array:
+        step = np.asarray(tangent).dtype.type(t)
+        if into is None:
+            return np.asarray(array + step * tangent)
+        np.multiply(tangent, step, out=into)
+        return np.add(array, into, out=into).view()
 
     def widened(self, array: Array) -> Array:
         return np.array(array, dtype=np.float64)
@@ -181,7 +206,10 @@ def inner(one: Vector, other: Vector) -> float:
 
 
 def norm(vector: Vector) -> float:
-    """The Euclidean norm ‖vector‖₂; scaled, so that it neither overflows nor underflows."""
+    """The Euclidean norm ‖vector‖₂; scaled where its square would overflow or underflow."""
+    square = inner(vector, vector)
+    if LEAST_SQUARE < square < math.inf:
+        return math.sqrt(square)
     largest = float(abs(vector).max()) if len(vector) else 0.0
     if largest == 0.0 or not math.isfinite(largest):
         return largest
@@ -192,3 +220,62 @@ def norm(vector: Vector) -> float:
 def root_mean_square(vector: Vector) -> float:
     """‖vector‖₂ / √n, and 0 for an empty vector."""
     return norm(vector) / math.sqrt(len(vector)) if len(vector) else 0.0
+
+
+# -- whole arrays, block by block: a large one must not be copied to float64 at once ------------------------------
+
+BLOCK = 2**18  # elements: 2 MiB of float64, which a core's cache holds
+
+
+def blocks(count: int) -> Iterator[slice]:
+    """The slices that cut `count` elements into blocks."""
+    return (slice(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK))
+
+
+def built(library: Library, like: Array, block_of: Callable[[slice], Array]) -> Array:
+    """A fresh array of `like`'s shape and dtype from its blocks (vectors, or arrays of `like`'s dtype)."""
+    count = math.prod(library.shape(like))
+    if count <= BLOCK:
+        return library.shaped(block_of(slice(0, count)), like)
+    whole = library.blank(like)
+    flat = library.flat(whole)
+    for block in blocks(count):
+        flat[block] = block_of(block)
+    return whole
+
+
+def in_blocks(library: Library, *arrays: Array) -> Iterator[tuple[Vector, ...]]:
+    """Arrays of one shape as float64 vectors, block by block."""
+    count = math.prod(library.shape(arrays[0]))
+    if 0 < count <= BLOCK:
+        yield tuple(library.vector(array) for array in arrays)
+        return
+    flats = [library.flat(array) for array in arrays]
+    for block in blocks(count):
+        yield tuple(library.vector(flat[block]) for flat in flats)
+
+
+def inner_of(library: Library, one: Array, other: Array) -> float:
+    """⟨one, other⟩ of two arrays of one shape, accumulated in float64."""
+    return sum((inner(a, b) for a, b in in_blocks(library, one, other)), 0.0)
+
+
+def norm_of(library: Library, array: Array) -> float:
+    """‖array‖₂."""
+    return math.hypot(*(norm(values) for (values,) in in_blocks(library, array)))
+
+
+def root_mean_square_of(library: Library, array: Array) -> float:
+    """‖array‖₂ / √n, and 0 for an empty array."""
+    count = math.prod(library.shape(array))
+    return norm_of(library, array) / math.sqrt(count) if count else 0.0
+
+
+def norm_of_product(library: Library, one: Array, other: Array) -> float:
+    """‖one ∘ other‖₂ of two arrays of one shape."""
+    return math.hypot(*(norm(a * b) for a, b in in_blocks(library, one, other)))
+
+
+def is_finite(library: Library, array: Array) -> bool:
+    """Whether every element is a number."""
+    return all(bool((abs(values) < math.inf).all()) for (values,) in in_blocks(library, array))

@@ -10,7 +10,6 @@ from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.signature import (
     Arguments,
     Structure,
-    is_array,
     matched_gradients,
     named_arguments,
     named_outputs,
@@ -105,13 +104,13 @@ class _Twin:
 
     def _add(self, name: str, array: "_Place", gradient: "_Place") -> None:
         value = array.read(self.layer)
-        if is_array(self.library, value) and self.library.dtype(value) in FORMATS:
+        if self.library.owns(value) and self.library.dtype(value) in FORMATS:
             self.places[f"param.{name}" if name in self.arguments.names else name] = (array, gradient)
 
     def _attribute_pairs(self) -> list[str]:
         """Float arrays `W` with a `dW` beside them that the forward does not replace (else they are its caches)."""
         held = getattr(self.layer, "__dict__", {})
-        before = {name: value for name, value in held.items() if is_array(self.library, value)}
+        before = {name: value for name, value in held.items() if self.library.owns(value)}
         outputs = self.forward(self.arguments.arrays)
         kept = [name for name, value in before.items() if held.get(name) is value]
         if any(not name.startswith("d") for name in kept):

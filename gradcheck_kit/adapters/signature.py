@@ -10,6 +10,9 @@ import numpy as np
 from gradcheck_kit.space import FORMATS, Array, Arrays, Library
 from gradcheck_kit.subject import UsageError
 
+SINGLE = "output"
+"""The name of a single output."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -47,7 +50,7 @@ def named_arguments(
     for name, value in zip(chosen, inputs, strict=True):
         if library.name == "numpy" and not isinstance(value, str | int | None):
             arrays[name] = _numpy_array(name, value)
-        elif library.name != "numpy" and is_array(library, value):
+        elif library.name != "numpy" and library.owns(value):
             arrays[name] = library.copy(value)
         elif isinstance(value, str | int | float | None):
             constants[name] = value
@@ -69,14 +72,6 @@ def expect_call(what: str, function: Callable[..., Any], arguments: Sequence[Any
     except TypeError as error:
         count = len(arguments)
         raise UsageError(f"{what} takes {signature} and was to be called with {count} arguments: {error}") from None
-
-
-def is_array(library: Library, value: Any) -> bool:
-    """Whether `value` is an array of this library (for NumPy, numbers with a dtype too)."""
-    if library.name == "numpy":
-        return isinstance(value, np.ndarray | np.generic | float)
-    at_home = any(base.__module__.split(".")[0] == library.name for base in type(value).__mro__)
-    return at_home and hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def _numpy_array(name: str, value: Any) -> Array:
@@ -142,11 +137,11 @@ class Structure:
             return cls(tuple, tuple((i, cls.of(value)) for i, value in enumerate(returned)))
         return cls(None)
 
-    def names(self, prefix: str = "output") -> list[str]:
+    def names(self, prefix: str = SINGLE) -> list[str]:
         """A single one is "output", several are "output[0]", "output[1][0]", …, those of a mapping its keys."""
         if self.kind is None:
             return [prefix]
-        at_top = prefix == "output" and self.kind is dict
+        at_top = prefix == SINGLE and self.kind is dict
         return [name for key, part in self.parts for name in part.names(str(key) if at_top else f"{prefix}[{key}]")]
 
     def values(self, returned: Any) -> list[Any]:
@@ -171,13 +166,19 @@ def named_outputs(library: Library, returned: Any) -> dict[str, Array]:
     Raises:
         UsageError: an output is complex or of another format that cannot be differentiated here.
     """
-    structure = Structure.of(returned)
+    if library.owns(returned):  # a single one, as nearly always
+        values: Mapping[str, Any] = {SINGLE: returned}
+    else:
+        structure = Structure.of(returned)
+        values = dict(zip(structure.names(), structure.values(returned), strict=True))
     outputs = {}
-    for name, value in zip(structure.names(), structure.values(returned), strict=True):
-        if is_array(library, value):
-            _reject_format(name, library.dtype(value))
-            if library.dtype(value) in FORMATS:
+    for name, value in values.items():
+        if library.owns(value):
+            dtype = library.dtype(value)
+            if dtype in FORMATS:
                 outputs[name] = value
+            else:
+                _reject_format(name, dtype)
     return outputs
 
 
@@ -217,7 +218,7 @@ def _gradient(subject: str, library: Library, name: str, value: Any) -> Array | 
         return None
     if library.name == "numpy" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if not is_array(library, value):
+    if not library.owns(value):
         kind = type(value).__name__
         raise UsageError(f"{subject}: the backward returned a {kind} for {name}; return a {library.name} array")
     return np.asarray(value) if library.name == "numpy" else value

@@ -11,14 +11,19 @@ from torch import Tensor
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.space import EXPONENT_BITS, Array, FloatVector, Format, Vector
 
+NAMES = {d: str(d).removeprefix("torch.") for d in vars(torch).values() if isinstance(d, torch.dtype)}
+
 
 class Torch:
     """The torch side of `Library`."""
 
     name = "torch"
 
+    def owns(self, value: Any) -> bool:
+        return isinstance(value, Tensor)
+
     def dtype(self, array: Tensor) -> str:
-        return str(array.dtype).removeprefix("torch.")
+        return NAMES[array.dtype]
 
     def device(self, array: Tensor) -> str:
         return str(array.device)
@@ -38,6 +43,12 @@ class Torch:
     def vector(self, array: Tensor) -> Vector:
         return array.detach().to(torch.float64, copy=True).reshape(-1)
 
+    def flat(self, array: Tensor) -> Tensor:
+        return array.detach().reshape(-1)
+
+    def blank(self, like: Tensor) -> Tensor:
+        return torch.empty(like.shape, dtype=like.dtype, device=like.device)
+
     def concatenate(self, vectors: list[Vector]) -> Vector:
         return torch.cat(vectors)
 
@@ -47,8 +58,10 @@ class Torch:
     def place(self, values: FloatVector, like: Tensor) -> Vector:
         return torch.from_numpy(np.ascontiguousarray(values)).to(like.device)
 
-    def moved(self, array: Tensor, tangent: Tensor, t: float) -> Tensor:
-        return torch.add(array.detach(), tangent, alpha=t)
+    def moved(self, array: Tensor, tangent: Tensor, t: float, into: Tensor | None = None) -> Tensor:
+        if into is None:
+            return torch.add(array.detach(), tangent, alpha=t)
+        return torch.add(array.detach(), tangent, alpha=t, out=into).view(into.shape)
 
     def widened(self, array: Tensor) -> Tensor:
         return array.detach().to(torch.float64, copy=True)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.checks.rounds import Look, Measurement, Round, Seen
+from gradcheck_kit.checks.place import Look, Places
+from gradcheck_kit.checks.rounds import Measurement, Round, Seen
 from gradcheck_kit.diagnose import diagnose
 from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
@@ -70,7 +71,7 @@ class _Case:
 
     def _struck_out(self) -> None:
         """Wrong, unless the same backward is right in float64 and only digits are lost in its own precision."""
-        lost = [strike.round.digits_lost(strike) for strike in self.strikes()]
+        lost = [strike.digits_lost() for strike in self.strikes()]
         known = [digits for digits in lost if digits is not None]
         self.lost = max(known) if len(known) == len(lost) else None
         if self.lost is None or self.lost > max(LOST, self.require):
@@ -84,21 +85,21 @@ class _Case:
 
 def ask(examination: Examination) -> list[Finding]:
     """One finding for every differentiable input."""
-    names = examination.subject.differentiable
-    resolved = _together(examination, names) if len(names) > 1 else {}
+    names, places = examination.subject.differentiable, Places(examination)
+    resolved = _together(examination, names, places) if len(names) > 1 else {}
     cases: dict[str, list[_Case]] = {name: [] for name in names if name not in resolved}
     for look in LOOKS:
         pending = [name for name, settled in cases.items() if _still_open(settled)]
-        for name, case in _alone(examination, look, pending).items():
+        for name, case in _alone(examination, look, pending, places).items():
             cases[name].append(case)
     return [resolved[n] if n in resolved else _finding(examination, n, cases[n]) for n in names]
 
 
-def _together(examination: Examination, names: Sequence[str]) -> dict[str, Finding]:
+def _together(examination: Examination, names: Sequence[str], places: Places) -> dict[str, Finding]:
     """The inputs that agree when all move together, each resolved as sharply as is required of it alone."""
     worst = dict.fromkeys(names, 0.0)
     for look in LOOKS:
-        seen = _look_together(examination, look, names)
+        seen = _look_together(examination, look, names, places)
         if seen.comparison.outcome(examination.require) is not Outcome.AGREES:
             return {}
         worst = {name: max(worst[name], seen.resolution_of(name)) for name in names}
@@ -106,9 +107,15 @@ def _together(examination: Examination, names: Sequence[str]) -> dict[str, Findi
     return {name: _agreement(examination, seen, name, resolution) for name, resolution in sharp.items()}
 
 
-def _look_together(examination: Examination, look: Look, names: Sequence[str]) -> Seen:
+def _look_together(examination: Examination, look: Look, names: Sequence[str], places: Places) -> Seen:
     """Numbers alone: the round's arrays, which may be large, go with it."""
-    return Round(examination, replace(look, together=True)).measure(names).seen
+    together = replace(look, together=True)
+    lean = places.lean(together)
+    if lean is not None:
+        seen = Round(examination, lean, places).measure(names).seen
+        if seen.comparison.outcome(examination.require) is Outcome.AGREES:
+            return seen
+    return Round(examination, together, places).measure(names).seen
 
 
 def _still_open(cases: list[_Case]) -> bool:
@@ -116,26 +123,38 @@ def _still_open(cases: list[_Case]) -> bool:
     return all(case.verdict is Verdict.PASS for case in cases)
 
 
-def _alone(examination: Examination, look: Look, names: Sequence[str]) -> Mapping[str, _Case]:
+def _alone(examination: Examination, look: Look, names: Sequence[str], places: Places) -> Mapping[str, _Case]:
     """One look at each input alone: they share the cotangent, and so the VJPs."""
     cases = {name: _Case([], examination.require) for name in names}
+    _agreeing(examination, places.lean(look) if names else None, cases, places)
     for attempt in attempts(look, examination.reference is not None):
         pending = [name for name in names if not cases[name].asked_enough]
         if not pending:
             break
-        asked = Round(examination, attempt)
+        asked = Round(examination, attempt, places)
         for name in pending:
             cases[name].add(asked.measure([name]))
-    _beside_the_kink(examination, look, cases)
+    _beside_the_kink(examination, look, cases, places)
     return cases
 
 
-def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _Case]) -> None:
+def _agreeing(examination: Examination, lean: Look | None, cases: Mapping[str, _Case], places: Places) -> None:
+    """Settle the cases that a lean look is enough for; of the others it is no evidence."""
+    if lean is None:
+        return
+    asked = Round(examination, lean, places)
+    for name, case in cases.items():
+        measurement = asked.measure([name])
+        if measurement.seen.comparison.outcome(examination.require) is Outcome.AGREES:
+            case.add(measurement)
+
+
+def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _Case], places: Places) -> None:
     """A look right beside the point, where that sits on a kink and the gradient lies between the one-sided slopes."""
     for shrink in (1.0, 8.0):
         pending = [name for name, case in cases.items() if case.kink and case.verdict is None]
         if pending:
-            asked = Round(examination, replace(look, nudge=True, shrink=shrink))
+            asked = Round(examination, replace(look, nudge=True, shrink=shrink), places)
             for name in pending:
                 cases[name].add(asked.measure([name]))
 

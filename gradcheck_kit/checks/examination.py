@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gradcheck_kit.differences.probe import at_most_typical, signed_uniform
+from gradcheck_kit.differences.probe import at_most_typical, signed_uniform, typical_size
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import FORMATS, Array, Arrays, Library
 from gradcheck_kit.subject import Forward, Subject
@@ -97,7 +97,7 @@ class Examination:
             y = self.library.vector(output)
             weights = self.library.place(magnitude * signed_uniform(self.generator, len(y)), output)
             if equalised:
-                weights = weights * at_most_typical(self.library, y)
+                weights = weights * at_most_typical(self.library, y, typical_size(self.library, output))
             drawn[name] = self.library.shaped(weights, output)
         return drawn
 

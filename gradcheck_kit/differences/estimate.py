@@ -17,6 +17,9 @@ Sample = Callable[[float], FloatVector | None]
 
 GAIN = 0.5  # a larger ladder is worth its cost if it halves the bound
 PATIENCE = 2  # ladders in a row that do not
+RUNGS_WITH_PRIOR = 3
+GUARD_OFFSETS = (-1, 0, 1)  # of the cluster: enough for its own derivative, too few for its noise
+ORDINARY_NOISE = 10.0  # σ ÷ floor of ordinary code is 0.5–5
 EVALUATIONS = 40  # a ladder that has not settled by then will not
 NOISE_UNEXPLAINED = 300.0  # σ ÷ floor beyond which rounding is no explanation
 GUARD_USELESS = 0.05  # a guard whose own error is more than this part of the slope cannot vouch for it
@@ -30,6 +33,29 @@ class Obstacle(Enum):
     JUMP = "the function jumps at or near this input; there is no derivative to compare with"
     SCALE = "the function has structure finer than the steps can resolve; pass a better scaled input"
     NOISE = "rounding noise hides the derivative; use float64, or pass an input at which the gradient is larger"
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What a search along one line has learnt that holds along other lines through the same point.
+
+    Attributes:
+        noise: σ ÷ floor, which belongs to the function's code and not to the direction.
+        noise_beside: the same on one side of the point.
+        first_step: the step from which three rungs reach the same error.
+    """
+
+    noise: float
+    noise_beside: float
+    first_step: float
+
+    def and_of(self, other: "Prior") -> "Prior":
+        """The more cautious of the two in each respect."""
+        return Prior(
+            max(self.noise, other.noise),
+            max(self.noise_beside, other.noise_beside),
+            min(self.first_step, other.first_step),
+        )
 
 
 @dataclass(frozen=True)
@@ -51,6 +77,7 @@ class Estimate:
         obstacle: what kept the estimate from being sharp; None where all controls held.
         trusted: False where a control failed, so that the bound says nothing: the derivative at the scale of the
             noise cluster is another one, or there is more noise than rounding explains.
+        prior: what a search along another line through the same point may start from; None where it may not.
     """
 
     value: float
@@ -65,6 +92,7 @@ class Estimate:
     kinked: tuple[kinks.KinkedOutput, ...] = ()
     obstacle: Obstacle | None = None
     trusted: bool = True
+    prior: Prior | None = None
 
     @property
     def error(self) -> float:
@@ -86,7 +114,14 @@ NOTHING_TO_DIFFERENTIATE = Estimate(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
 """The derivative of a function of no elements."""
 
 
-def differentiate(sample: Sample, floor: float, scheme: Scheme, scale: float) -> Estimate:
+def differentiate(
+    sample: Sample,
+    floor: float,
+    scheme: Scheme,
+    scale: float,
+    centre: FloatVector | None = None,
+    prior: Prior | None = None,
+) -> Estimate:
     """The derivative at 0 of t → Σ sample(t), by extrapolated central differences.
 
     Args:
@@ -94,29 +129,46 @@ def differentiate(sample: Sample, floor: float, scheme: Scheme, scale: float) ->
         floor: the noise that rounding the outputs to their format must cause (standard deviation).
         scheme: the steps to take.
         scale: the size of derivative that matters; the search ends at a bound of scheme.target × scale.
+        centre: sample(0) where it is known already.
+        prior: from a search along another line through the same point: the noise is then not measured again, and the
+            ladder has three rungs.
     """
-    return _Search(sample, floor, scheme, scale).run()
+    return _Search(sample, floor, scheme, scale, centre, prior).run()
 
 
 class _Search:
     """The adaptive ladder of one derivative; every evaluation is kept and used again."""
 
-    def __init__(self, sample: Sample, floor: float, scheme: Scheme, scale: float) -> None:
-        self._sample, self._floor, self._scheme, self._scale = sample, floor, scheme, scale
-        self._values: dict[float, FloatVector | None] = {}
+    def __init__(
+        self,
+        sample: Sample,
+        floor: float,
+        scheme: Scheme,
+        scale: float,
+        centre: FloatVector | None,
+        prior: Prior | None,
+    ) -> None:
+        self._sample, self._floor, self._scheme, self._scale, self._prior = sample, floor, scheme, scale, prior
+        self._values: dict[float, FloatVector | None] = {} if centre is None else {0.0: centre}
         self._failed: set[float] = set()
-        self._steps: list[float] = []
+        first, rungs = (scheme.first_step, scheme.rungs) if prior is None else (prior.first_step, RUNGS_WITH_PRIOR)
+        self._steps = [first / 2**k for k in range(rungs)]
 
     def run(self) -> Estimate:
         centre = self._at(0.0)
         if centre is None:
             return self._nothing(Obstacle.DOMAIN)
-        cluster = [self._at(j * self._scheme.noise_step) for j in noise_of.OFFSETS]
+        offsets = noise_of.OFFSETS if self._prior is None else GUARD_OFFSETS
+        cluster = [self._at(j * self._scheme.noise_step) for j in offsets]
         known = [value for value in cluster if value is not None]
         if len(known) < len(cluster):
             return self._nothing(Obstacle.DOMAIN)
-        noise = noise_of.measure(known, self._floor)
-        self._sigma_beside = noise_of.beside_kink(known, self._floor)
+        if self._prior is None:
+            noise = noise_of.measure(known, self._floor)
+            self._sigma_beside = noise_of.beside_kink(known, self._floor)
+        else:
+            noise = Noise(self._prior.noise * self._floor, self._floor)
+            self._sigma_beside = self._prior.noise_beside * self._floor
         best = self._climb(centre, noise)
         if best is None:
             return self._nothing(Obstacle.DOMAIN if self._failed else Obstacle.KINK)
@@ -130,7 +182,6 @@ class _Search:
     def _climb(self, centre: FloatVector, noise: Noise) -> Entry | None:
         """The entry with the smallest bound; the ladder grows while that lowers it."""
         scheme = self._scheme
-        self._steps = [scheme.first_step / 2**k for k in range(scheme.rungs)]
         best: Entry | None = None
         in_vain = 0
         while True:
@@ -202,13 +253,23 @@ class _Search:
             slack_at_kink=rounding * share + best.truncation + shape.slack,
             obstacle=obstacle,
             trusted=trusted,
+            prior=self._learnt(best, noise) if obstacle is None and trusted else None,
         )
+
+    def _learnt(self, best: Entry, noise: Noise) -> Prior | None:
+        """Nothing where the noise is more than ordinary code makes: it may then be another along another line."""
+        if self._floor == 0.0 or noise.unexplained > ORDINARY_NOISE:
+            return None
+        first = max(2 * best.step, 4 * self._scheme.smallest_step)
+        return Prior(noise.unexplained, self._sigma_beside / self._floor, first)
 
     def _control(self, best: Entry, noise: Noise) -> tuple[Obstacle | None, bool]:
         """Whether the derivative at the cluster's scale is the same one, and whether rounding explains the noise."""
         delta = self._scheme.noise_step
-        near, far = self._central(delta), self._central(2 * delta)
-        own_error = SIGMAS * noise.sigma / (math.sqrt(2) * delta) + size(far - near)
+        near = self._central(delta)
+        own_error = SIGMAS * noise.sigma / (math.sqrt(2) * delta)
+        if self._prior is None:
+            own_error += size(self._central(2 * delta) - near)
         if size(best.vector - near) > own_error + best.bound:
             return Obstacle.SCALE, False
         useless = 1.5 * own_error > GUARD_USELESS * best.size

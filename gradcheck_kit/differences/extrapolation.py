@@ -8,8 +8,9 @@ differences shrink as the theory says ("cautious extrapolation": de Boor 1971, "
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -67,22 +68,41 @@ def entries(
         sigma: the standard deviation of the noise in one evaluation at the centre.
         unit_roundoff: of the outputs' format; where they grow across the stencil, so does their rounding.
     """
-    weights = _weights(len(steps))
-    sigmas = np.array(
-        [
-            max(sigma, *(unit_roundoff / math.sqrt(3) * float(np.linalg.norm(y)) for y in ys))
-            for ys in zip(plus, minus, strict=True)
-        ]
+    tableau = _Tableau.of(np.asarray(steps), np.asarray(plus), np.asarray(minus), centre, sigma, unit_roundoff)
+    return [
+        tableau.entry(k, j)
+        for k, j in tableau.plan.at
+        if k > 0 and tableau.shrinks(k, j) and tableau.control_holds(k, j)
+    ]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The tableau of so many rungs as weights on D(h₀), D(h₁), …; the same for every function.
+
+    Attributes:
+        at: the row of `weights` for each entry (k, j).
+        weights: of T_kj, as from `_weights`.
+        falls_at: the row of `falls` for each (k, j) with k > j.
+        falls: T_kj − T_k−1,j, which shrink down a column.
+    """
+
+    at: Mapping[tuple[int, int], int]
+    weights: FloatVector
+    falls_at: Mapping[tuple[int, int], int]
+    falls: FloatVector
+
+
+@cache
+def _plan(rungs: int) -> _Plan:
+    weights = _weights(rungs)
+    falls = {(k, j): w - weights[k - 1, j] for (k, j), w in weights.items() if (k - 1, j) in weights}
+    return _Plan(
+        {entry: row for row, entry in enumerate(weights)},
+        np.stack(list(weights.values())),
+        {entry: row for row, entry in enumerate(falls)},
+        np.stack(list(falls.values())),
     )
-    odd = np.stack([(p - m) / (2 * h) for p, m, h in zip(plus, minus, steps, strict=True)])
-    even = np.stack([(p + m) / 2 - centre for p, m in zip(plus, minus, strict=True)])
-    tableau = _Tableau(np.asarray(steps), weights, odd, even, sigma, sigmas)
-    found = []
-    for k in range(1, len(steps)):
-        for j in range(min(k, COLUMNS - 1) + 1):
-            if tableau.shrinks(k, j) and tableau.control_holds(k, j):
-                found.append(tableau.entry(k, j))
-    return found
 
 
 def _weights(rungs: int) -> dict[tuple[int, int], FloatVector]:
@@ -95,23 +115,66 @@ def _weights(rungs: int) -> dict[tuple[int, int], FloatVector]:
     return weights
 
 
+def _sizes(rows: FloatVector) -> list[float]:
+    """`size` of each row."""
+    sizes: list[float] = np.maximum(np.abs(rows.sum(1)), np.sqrt(np.einsum("ij,ij->i", rows, rows))).tolist()
+    return sizes
+
+
 @dataclass(frozen=True)
 class _Tableau:
+    """The extrapolation of the odd and of the even part, and the sizes that the questions about it need.
+
+    Attributes:
+        odd: the entries T_kj of the odd part, a row each.
+        falls, even_falls: |T_kj − T_k−1,j| of the odd and of the even part.
+        fall_noise: what rounding alone makes of the odd one.
+        rounding: the bound on rounding in T_kj: each evaluation enters with w_k/2h_k, twice.
+        control, control_noise: how far the even part is from its known limit, and how much of that may be noise.
+    """
+
+    plan: _Plan
     steps: FloatVector
-    weights: dict[tuple[int, int], FloatVector]
     odd: FloatVector
-    even: FloatVector  # E(h) − φ(0), so that its limit is zero
-    sigma: float  # at the centre
-    sigmas: FloatVector  # at each rung
+    falls: list[float]
+    even_falls: list[float]
+    fall_noise: list[float]
+    rounding: list[float]
+    control: list[float]
+    control_noise: list[float]
 
-    def difference(self, k: int, j: int, part: FloatVector) -> float:
+    @classmethod
+    def of(
+        cls,
+        steps: FloatVector,
+        plus: FloatVector,
+        minus: FloatVector,
+        centre: FloatVector,
+        sigma: float,
+        unit_roundoff: float,
+    ) -> "_Tableau":
+        plan = _plan(len(steps))
+        odd, even = (plus - minus) / (2 * steps[:, None]), (plus + minus) / 2 - centre  # the even part's limit is 0
+        grown = np.maximum(np.einsum("ij,ij->i", plus, plus), np.einsum("ij,ij->i", minus, minus))
+        sigmas = np.maximum(sigma, unit_roundoff * np.sqrt(grown / 3.0))  # at each rung
+        of_evens = np.square(plan.weights * sigmas).sum(1)
+        rate = SIGMAS / math.sqrt(2)
+        extrapolated = plan.weights @ odd
+        return cls(
+            plan,
+            steps,
+            extrapolated,
+            _sizes(plan.falls @ odd),
+            _sizes(plan.falls @ even),
+            (rate * np.linalg.norm(plan.falls * (sigmas / steps), axis=1)).tolist(),
+            (rate * np.linalg.norm(plan.weights * (sigmas / steps), axis=1)).tolist(),
+            _sizes(plan.weights @ even),
+            (SIGMAS * np.sqrt(of_evens / 2 + sigma**2)).tolist(),
+        )
+
+    def correction(self, k: int, j: int, falls: list[float]) -> float:
         """|T_kj − T_k,j−1|, in column 0 |T_k0 − T_k−1,0|."""
-        lower = self.weights[k, j - 1] if j else self.weights[k - 1, 0]
-        return size((self.weights[k, j] - lower) @ part)
-
-    def rounding_of(self, weights: FloatVector) -> float:
-        """The bound on rounding in Σ w_k D(h_k): each evaluation enters with w_k/2h_k, twice."""
-        return SIGMAS / math.sqrt(2) * float(np.linalg.norm(weights * self.sigmas / self.steps))
+        return falls[self.plan.falls_at[k, j - 1]] / (4.0**j - 1) if j else falls[self.plan.falls_at[k, 0]]
 
     def shrinks(self, k: int, j: int) -> bool:
         """Whether the differences that entry (k, j) relies on fall as fast as smoothness demands, or are noise."""
@@ -122,42 +185,31 @@ class _Tableau:
         )
 
     def _falls(self, k: int, j: int, column: int, shrink: float) -> bool:
-        rungs = range(max(k - j, column), k + 1)
-        spread = [
-            self.weights[i, column] - self.weights[i - 1, column] for i in rungs if (i - 1, column) in self.weights
-        ]
-        for before, after in pairwise(spread):
-            noise = self.rounding_of(after)
-            if size(after @ self.odd) > max(shrink * size(before @ self.odd), noise):
-                return False
-        return True
-
-    def control_error(self, k: int, j: int) -> tuple[float, float]:
-        """How far the even part is from its known limit, and how much of that is noise."""
-        weights = self.weights[k, j]
-        of_rungs = weights * self.sigmas
-        noise = SIGMAS * math.sqrt(float(of_rungs @ of_rungs) / 2 + self.sigma**2)
-        return size(weights @ self.even), noise
+        at = self.plan.falls_at
+        rows = [at[i, column] for i in range(max(k - j, column), k + 1) if (i, column) in at]
+        return all(
+            not self.falls[after] > max(shrink * self.falls[before], self.fall_noise[after])
+            for before, after in pairwise(rows)
+        )
 
     def control_holds(self, k: int, j: int) -> bool:
         """Whether the even part is as near to its limit as its own last correction promises."""
-        error, noise = self.control_error(k, j)
-        return error <= max(noise, self.difference(k, j, self.even))
+        row = self.plan.at[k, j]
+        return self.control[row] <= max(self.control_noise[row], self.correction(k, j, self.even_falls))
 
     def entry(self, k: int, j: int) -> Entry:
-        weights = self.weights[k, j]
-        vector = weights @ self.odd
-        truncation = self.difference(k, j, self.odd)
-        if j and (k - 1, j) in self.weights:
-            truncation = max(truncation, size((weights - self.weights[k - 1, j]) @ self.odd) / 8)
-        error, noise = self.control_error(k, j)
+        row = self.plan.at[k, j]
+        vector = self.odd[row]
+        truncation = self.correction(k, j, self.falls)
+        if j and (k, j) in self.plan.falls_at:
+            truncation = max(truncation, self.falls[self.plan.falls_at[k, j]] / 8)
         step = float(self.steps[k])
         return Entry(
             value=float(vector.sum()),
             vector=vector,
             size=size(vector),
-            rounding=self.rounding_of(weights),
+            rounding=self.rounding[row],
             truncation=truncation,
-            curvature=EVEN_FACTOR * max(0.0, error - noise) / step,
+            curvature=EVEN_FACTOR * max(0.0, self.control[row] - self.control_noise[row]) / step,
             step=step,
         )

@@ -7,16 +7,14 @@ is a multiple of q too: then all x ± 2^-k·v are numbers of the format, on one 
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradcheck_kit.differences.probe import Kind, Scale, part_of, tangent, typical_size
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
-from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Library, Vector, norm
+from gradcheck_kit.space import BLOCK, FORMATS, Array, Arrays, FloatVector, Library, Vector, built, norm
 from gradcheck_kit.subject import BudgetSpentError, Forward
-
-Scale = Vector | float
-"""How far each element moves at step 1, or one number for all."""
 
 BUCKETS = 4096
 """Outputs beyond this many are summed in blocks: their random signs keep the norm of the sums that of the outputs
@@ -43,22 +41,55 @@ def lattice(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Vect
 
 def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Array:
     """`like` moved to the nearest multiples of q: by at most half a unit in the last place of the stencil."""
-    q = lattice(library, like, scale, scheme)
-    x = library.vector(like)
-    multiple = library.round(x / q)
-    no_new_zero = (multiple == 0) * library.sign(x)  # an exact zero may be a kink that the caller did not ask for
-    return library.shaped((multiple + no_new_zero) * q, like)
+    flat = library.flat(like)
+
+    def snapped(block: slice) -> Vector:
+        q = lattice(library, flat[block], part_of(scale, block), scheme)
+        x = library.vector(flat[block])
+        multiple = library.round(x / q)
+        no_new_zero = (multiple == 0) * library.sign(x)  # an exact zero may be a kink that the caller did not ask for
+        return (multiple + no_new_zero) * q
+
+    return built(library, like, snapped)
 
 
-def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Scale, scheme: Scheme) -> Array:
-    """`tangent` shaped like `like`, moved so that the finest step times each element is a nonzero multiple of q.
+def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Scale, scheme: Scheme) -> Vector:
+    """`tangent` moved so that the finest step times each element is a nonzero multiple of q.
 
     Each element has few enough digits to be a number of `like`'s format itself.
     """
     q = lattice(library, like, scale, scheme)
     multiple = library.round(tangent * scheme.snap_step / q)
     at_least_one = (multiple == 0) * library.sign(tangent)
-    return library.shaped((multiple + at_least_one) * (q / scheme.snap_step), like)
+    return (multiple + at_least_one) * (q / scheme.snap_step)
+
+
+def drawn_tangent(
+    library: Library,
+    generator: np.random.Generator,
+    kind: Kind,
+    like: Array,
+    gradient: Array,
+    scale: Scale,
+    scheme: Scheme,
+    factor: float = 1.0,
+) -> Array:
+    """A fresh tangent on the lattice of `like`, shaped like it and in its dtype.
+
+    Args:
+        gradient: the analytic gradient at the point, which two of the kinds look at.
+        scale, scheme: as for `lattice`.
+        factor: a further scale of the whole tangent.
+    """
+    here, slopes = library.flat(like), library.flat(gradient)
+    typical = typical_size(library, gradient) if kind is Kind.EQUALISED else 0.0
+
+    def drawn(block: slice) -> Vector:
+        size, g = part_of(scale, block), library.vector(slopes[block])
+        v = tangent(library, generator, kind, here[block], g, size, typical)
+        return snapped_tangent(library, here[block], factor * v, size, scheme)
+
+    return built(library, like, drawn)
 
 
 @dataclass(frozen=True)
@@ -78,11 +109,23 @@ class Line:
     point: Arrays
     tangents: Arrays
     cotangents: Mapping[str, Vector]
+    _memory: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def at(self, t: float) -> Arrays:
-        """The point x + t·v, all inputs included."""
-        moved = {name: self.library.moved(self.point[name], v, t) for name, v in self.tangents.items()}
+        """The point x + t·v, all inputs included; it is overwritten by the next."""
+        moved = {
+            name: self.library.moved(self.point[name], v, t, self._into(name)) for name, v in self.tangents.items()
+        }
         return {**self.point, **moved}
+
+    def _into(self, name: str) -> Array | None:
+        """The memory that a large input moves in: to ask the system for it each time takes longer than the sum."""
+        like = self.point[name]
+        if math.prod(self.library.shape(like)) <= BLOCK:
+            return None
+        if name not in self._memory:
+            self._memory[name] = self.library.blank(like)
+        return self._memory[name]
 
     def sample(self, t: float) -> FloatVector | None:
         """The weighted outputs at x + t·v in at most BUCKETS + 1 sums; None where not finite or not defined."""
@@ -95,10 +138,7 @@ class Line:
             if t == 0.0:
                 raise
             return None  # beyond the edge of the domain many functions raise; the smaller steps will tell
-        weighted = self._weighted(outputs)
-        if weighted is None or not np.isfinite(weighted).all():
-            return None
-        return weighted
+        return self.weighted(outputs)
 
     def rounding_floor(self, outputs: Mapping[str, Array]) -> float:
         """‖u∘ulp(y)/2‖₂/√3: the standard deviation that rounding the outputs to their format causes at least."""
@@ -117,16 +157,19 @@ class Line:
             parts.append(norm(u * self.library.maximum(abs(self.library.vector(outputs[name])), least)))
         return math.hypot(*parts)
 
-    def _weighted(self, outputs: Mapping[str, Array]) -> FloatVector | None:
+    def weighted(self, outputs: Mapping[str, Array]) -> FloatVector | None:
+        """u∘y in at most BUCKETS + 1 sums; None where an output is missing, of another size, or not finite."""
         parts = []
         for name, u in self.cotangents.items():
             if name not in outputs:
                 return None
-            y = self.library.vector(outputs[name])
+            y = self.library.flat(outputs[name])
             if len(y) != len(u):
                 return None
             parts.append(u * y)
-        return self.library.numpy(_bucketed(self.library, self.library.concatenate(parts)))
+        whole = parts[0] if len(parts) == 1 else self.library.concatenate(parts)
+        weighted = self.library.numpy(_bucketed(self.library, whole))
+        return weighted if math.isfinite(float(np.abs(weighted).max(initial=0.0))) else None
 
 
 def _bucketed(library: Library, values: Vector) -> Vector:

@@ -5,11 +5,26 @@ Components are ± a magnitude in [1/2, 1], never small: a lone wrong element is 
 they do in half of all draws of plain signs).
 """
 
+import math
 from enum import Enum
 
 import numpy as np
 
-from gradcheck_kit.space import FORMATS, Array, FloatVector, Library, Vector, norm, root_mean_square
+from gradcheck_kit.space import (
+    BLOCK,
+    FORMATS,
+    Array,
+    FloatVector,
+    Library,
+    Vector,
+    blocks,
+    built,
+    norm,
+    root_mean_square_of,
+)
+
+Scale = Vector | float
+"""How far each element moves at step 1, or one number for all."""
 
 NUDGE = 2.0**-8
 ULP = 1.5  # times the unit roundoff and |x|: between 3/4 and 3/2 of a unit in the last place
@@ -24,19 +39,23 @@ class Kind(Enum):
     EQUALISED = "equalised"
 
 
+def part_of(scale: Scale, block: slice) -> Scale:
+    """The block of a scale."""
+    return scale if isinstance(scale, float) else scale[block]
+
+
 def signed_uniform(generator: np.random.Generator, count: int) -> FloatVector:
     """`count` numbers ±w with w uniform on [1/2, 1]."""
     drawn = generator.random(count, dtype=np.float32).astype(np.float64) - 0.5  # 2^24 levels are plenty
     return drawn + np.copysign(0.5, drawn)
 
 
-def scale_of(library: Library, array: Array, per_element: bool) -> Vector | float:
+def scale_of(library: Library, array: Array, per_element: bool) -> Scale:
     """How far each element is moved at step 1: the root-mean-square of the array, or each element's own size."""
-    values = library.vector(array)
-    whole = root_mean_square(values) or 1.0
+    whole = root_mean_square_of(library, array) or 1.0
     if not per_element:
         return whole
-    own = abs(values)
+    own = abs(library.vector(array))
     return own + (own == 0) * whole
 
 
@@ -46,60 +65,89 @@ def tangent(
     kind: Kind,
     array: Array,
     gradient: Vector,
-    scale: Vector,
+    scale: Scale,
+    typical: float,
 ) -> Vector:
     """A direction in the space of `array`, not yet on its lattice.
 
     Args:
         gradient: the analytic gradient at the point, which two of the kinds look at.
         scale: the size of each component, as from `scale_of`.
+        typical: the size of a typical gradient, as from `typical_size`.
     """
     drawn = scale * library.place(signed_uniform(generator, len(gradient)), array)
     if kind is Kind.ALIGNED:
         sign = library.sign(gradient)
         return abs(drawn) * sign + (sign == 0) * drawn
     if kind is Kind.EQUALISED:
-        return drawn * at_most_typical(library, gradient)
+        return drawn * at_most_typical(library, gradient, typical)
     return drawn
 
 
-def expected_size(library: Library, kind: Kind, gradient: Vector, scale: Vector | float) -> float:
+def expected_size(library: Library, kind: Kind, gradient: Array, scale: Scale, typical: float) -> float:
     """About ‖gradient ∘ tangent‖ for a tangent still to be drawn."""
-    return norm(gradient * scale * at_most_typical(library, gradient) if kind is Kind.EQUALISED else gradient * scale)
+    flat, parts = library.flat(gradient), []
+    for block in blocks(len(flat)):
+        g = library.vector(flat[block])
+        weighted = g * part_of(scale, block)
+        parts.append(norm(weighted * at_most_typical(library, g, typical) if kind is Kind.EQUALISED else weighted))
+    return math.hypot(*parts)
 
 
-def at_most_typical(library: Library, values: Vector) -> Vector:
-    """Factors ≤ 1 that bring every larger value down to the median size; 1 where the median is 0."""
-    magnitude = abs(values)
-    typical = library.median(magnitude)
-    return typical / library.maximum(magnitude, typical) if typical > 0.0 else 0.0 * values + 1.0
+def typical_size(library: Library, array: Array) -> float:
+    """A median of the elements' magnitudes; of a large array, of enough of them."""
+    flat = library.flat(array)
+    return library.median(abs(library.vector(flat[:: 1 + len(flat) // BLOCK])))
+
+
+def at_most_typical(library: Library, values: Vector, typical: float) -> Vector:
+    """Factors ≤ 1 that bring every larger value down to the typical size; 1 where that is 0."""
+    return typical / library.maximum(abs(values), typical) if typical > 0.0 else 0.0 * values + 1.0
 
 
 def dithered(library: Library, generator: np.random.Generator, array: Array) -> Array:
     """Every element moved by about one unit in the last place, up or down at random; zeros, which are exact, stay."""
-    values = library.vector(array)
-    ups = np.unpackbits(np.frombuffer(generator.bytes(len(values) // 8 + 1), np.uint8), count=len(values))
     step = ULP * FORMATS[library.dtype(array)].unit_roundoff
     either = np.array([-step, step])
-    return library.shaped(values + values * library.place(either[ups], array), array)
+    flat = library.flat(array)
+
+    def moved(block: slice) -> Vector:
+        values = library.vector(flat[block])
+        ups = np.unpackbits(np.frombuffer(generator.bytes(len(values) // 8 + 1), np.uint8), count=len(values))
+        return values + values * library.place(either[ups], array)
+
+    return built(library, array, moved)
 
 
 def towards_zero(library: Library, array: Array) -> Array:
     """Every element one unit in the last place nearer to zero: a dither that an upper edge of the domain allows."""
-    values = library.vector(array)
-    step = library.sign(values) * library.spacing(abs(values), FORMATS[library.dtype(array)])
-    return library.shaped(values - step, array)
+    flat, form = library.flat(array), FORMATS[library.dtype(array)]
+
+    def moved(block: slice) -> Vector:
+        values = library.vector(flat[block])
+        return values - library.sign(values) * library.spacing(abs(values), form)
+
+    return built(library, array, moved)
 
 
 def nudged(library: Library, generator: np.random.Generator, array: Array) -> Array:
     """Every element moved by a random part of 2^-8 of the array's size: off a kink that it sat on."""
-    values = library.vector(array)
-    drawn = library.place(signed_uniform(generator, len(values)), array)
-    return library.shaped(values + drawn * (NUDGE * (root_mean_square(values) or 1.0)), array)
+    flat, size = library.flat(array), NUDGE * (root_mean_square_of(library, array) or 1.0)
+
+    def moved(block: slice) -> Vector:
+        values = library.vector(flat[block])
+        return values + library.place(signed_uniform(generator, len(values)), array) * size
+
+    return built(library, array, moved)
 
 
 def shrunk(library: Library, generator: np.random.Generator, array: Array) -> Array:
     """Every element a random 1/16 to 1/8 nearer to zero: another point, in the same region."""
-    values = library.vector(array)
-    drawn = abs(library.place(signed_uniform(generator, len(values)), array))
-    return library.shaped(values * (1.0 - drawn / 8), array)
+    flat = library.flat(array)
+
+    def moved(block: slice) -> Vector:
+        values = library.vector(flat[block])
+        drawn = abs(library.place(signed_uniform(generator, len(values)), array))
+        return values * (1.0 - drawn / 8)
+
+    return built(library, array, moved)

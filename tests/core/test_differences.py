@@ -17,11 +17,12 @@ import torch
 
 from gradcheck_kit.adapters.torch_library import Torch
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.checks.rounds import Look, Round
+from gradcheck_kit.checks.place import Look, Places
+from gradcheck_kit.checks.rounds import Round
 from gradcheck_kit.differences import extrapolation, line, noise
 from gradcheck_kit.differences.estimate import EVALUATIONS, Estimate, Obstacle, differentiate
-from gradcheck_kit.differences.line import Line, Scale, lattice, snapped_point, snapped_tangent
-from gradcheck_kit.differences.probe import Kind, dithered, scale_of, signed_uniform, tangent
+from gradcheck_kit.differences.line import Line, drawn_tangent, lattice, snapped_point
+from gradcheck_kit.differences.probe import Kind, Scale, dithered, scale_of, signed_uniform, tangent, typical_size
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
 from gradcheck_kit.space import Array, Arrays, Library, NumPy
 from gradcheck_kit.subject import Subject
@@ -156,9 +157,9 @@ class Stencil:
         scheme = SCHEMES[dtype].smaller(shrink)
         scale = scale_of(library, like, per_element)
         gradient = library.place(gradient_like(prod(library.shape(like)), generator), like)
-        drawn = tangent(library, generator, kind, like, gradient, scale)
         here = snapped_point(library, like, scale, scheme)
-        return cls(library, like, scale, scheme, here, snapped_tangent(library, here, drawn, scale, scheme))
+        drawn = drawn_tangent(library, generator, kind, here, library.shaped(gradient, like), scale, scheme)
+        return cls(library, like, scale, scheme, here, drawn)
 
     def steps(self) -> list[float]:
         """Every step a ladder may take, and the cluster's."""
@@ -234,8 +235,9 @@ def test_an_aligned_tangent_has_the_gradients_signs(dtype: str, seed: int) -> No
     like = array_of(generator.normal(size=40), dtype)
     gradient = gradient_like(40, generator)
     scale = scale_of(library, like, False)
-    drawn = tangent(library, generator, Kind.ALIGNED, like, library.place(gradient, like), scale)
-    snapped = library.numpy(library.vector(snapped_tangent(library, like, drawn, scale, SCHEMES[dtype])))
+    slopes = library.shaped(library.place(gradient, like), like)
+    drawn = drawn_tangent(library, generator, Kind.ALIGNED, like, slopes, scale, SCHEMES[dtype])
+    snapped = library.numpy(library.vector(drawn))
     nonzero = gradient != 0
     assert (np.sign(snapped)[nonzero] == np.sign(gradient)[nonzero]).all()
     assert (snapped != 0).all()
@@ -246,7 +248,7 @@ def test_an_equalised_tangent_never_exceeds_its_scale_and_lets_no_element_drown_
     generator, library = np.random.default_rng(seed), NumPy()
     like, gradient = generator.normal(size=101), gradient_like(101, generator)
     scale = scale_of(library, like, False)
-    v = tangent(library, generator, Kind.EQUALISED, like, gradient, scale)
+    v = tangent(library, generator, Kind.EQUALISED, like, gradient, scale, typical_size(library, gradient))
     assert (abs(v) <= scale).all()
     contribution = abs(gradient * v)
     typical = np.median(abs(gradient)) * scale
@@ -409,11 +411,16 @@ def _drawn(name: str, dtype: str) -> Iterator[Drawn]:
         generator = np.random.default_rng([seed, 17])
         subject = subject_of(formula, draw(generator).astype(dtype))
         examination = Examination(subject, subject.forward(subject.point), generator, 1e-6)
+        places = Places(examination)
         for kind in Kind:
-            asked = Round(examination, Look(kind, 1.0, per_element=seed % 2 == 1))
-            measured = asked.measure(["x"])
-            truth = directional_truth(formula, asked.point["x"], asked.cotangents["y"], measured.tangents["x"])
-            yield Drawn(f"{name} {dtype} seed {seed} {kind.value}", measured.estimate, float(truth))
+            look = Look(kind, 1.0, per_element=seed % 2 == 1)
+            for how in filter(None, (places.lean(look), look)):
+                asked = Round(examination, how, places)
+                measured = asked.measure(["x"])
+                u, v = asked.backward.cotangents["y"], measured.tangents["x"]
+                truth = directional_truth(formula, asked.place.point["x"], u, v)
+                what = f"{name} {dtype} seed {seed} {kind.value}{' lean' * how.lean}"
+                yield Drawn(what, measured.estimate, float(truth))
 
 
 # Rounding errors of 50·x on lattice points are no independent noise: 1 draw in 100 is off by up to 1.5 bounds.
@@ -503,7 +510,7 @@ def pair_of(name: str, dtype: str, seed: int, kind: Kind, together: bool) -> tup
 
     subject = Subject("planted", NumPy(), point, ("a", "b"), lambda given: {"y": at(given)}, pullback)
     examination = Examination(subject, subject.forward(point), generator, 1e-6)
-    asked = Round(examination, Look(kind, 1.0, together=together))
+    asked = Round(examination, Look(kind, 1.0, together=together), Places(examination))
 
     def truth(moving: str) -> mpmath.mpf:
         def along(t: Any) -> Any:
@@ -511,9 +518,9 @@ def pair_of(name: str, dtype: str, seed: int, kind: Kind, together: bool) -> tup
                 n: np.array(
                     [mpmath.mpf(float(x)) + (t * float(v) if n in moving else 0) for x, v in zip(*both, strict=True)]
                 )
-                for n, both in {n: (asked.point[n], asked.tangents[n]) for n in "ab"}.items()
+                for n, both in {n: (asked.place.point[n], asked.tangents[n]) for n in "ab"}.items()
             }
-            weights = [mpmath.mpf(float(u)) for u in asked.cotangents["y"]]
+            weights = [mpmath.mpf(float(u)) for u in asked.backward.cotangents["y"]]
             return mpmath.fdot(zip(weights, formula(MP, moved["a"], moved["b"]), strict=True))
 
         with mpmath.workdps(40):

@@ -1,0 +1,111 @@
+"""The backward at one point and cotangent: its gradients, and how far rounding alone moves them."""
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from gradcheck_kit.checks.examination import Examination, widened
+from gradcheck_kit.checks.reference import FLOAT64
+from gradcheck_kit.differences.probe import dithered, towards_zero
+from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Format, in_blocks, inner_of, is_finite, norm
+
+DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
+
+
+class Backward:
+    """The backward at a point and a cotangent.
+
+    Attributes:
+        library: of all arrays.
+        cotangents: u by output.
+        gradients: vjp(u) by input; a missing one is the zero that it claims.
+    """
+
+    def __init__(self, examination: Examination, point: Arrays, cotangents: Arrays) -> None:
+        self._examination, self.library = examination, examination.library
+        self._point, self.cotangents = point, cotangents
+        self.gradients = self.pulled(point, cotangents)
+
+    def pulled(self, point: Arrays, cotangents: Arrays) -> dict[str, Array]:
+        """The gradients at another point, or of another cotangent."""
+        subject, library = self._examination.subject, self.library
+        returned = subject.pullback(point, cotangents)
+        gradients = {}
+        for name in subject.differentiable:
+            gradient = returned.get(name)
+            gradients[name] = library.moved(point[name], point[name], -1.0) if gradient is None else gradient
+        return gradients
+
+    @property
+    def finite(self) -> bool:
+        return all(is_finite(self.library, gradient) for gradient in self.gradients.values())
+
+    @property
+    def form(self) -> Format:
+        """The coarsest format among the inputs and the cotangents."""
+        arrays = [*(self._point[name] for name in self.gradients), *self.cotangents.values()]
+        return max((FORMATS[self.library.dtype(array)] for array in arrays), key=lambda form: form.unit_roundoff)
+
+    def dithered(self) -> dict[str, Array]:
+        """The gradients where point and cotangent have moved by a unit in the last place, at random."""
+        library, generator, names = self.library, self._examination.generator, self.gradients.keys()
+        cotangents = {n: dithered(library, generator, u) for n, u in self.cotangents.items()}
+        moved = {n: dithered(library, generator, a) if n in names else a for n, a in self._point.items()}
+        try:
+            return self.pulled(moved, cotangents)
+        except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
+            inward = {n: towards_zero(library, a) if n in names else a for n, a in self._point.items()}
+            return self.pulled(inward, cotangents)
+
+    @cached_property
+    def kept_dithers(self) -> list[dict[str, Array]]:
+        """Dithered gradients, for tangents that are not known yet."""
+        return [self.dithered() for _ in range(DITHERS)]
+
+    def change(self, name: str, again: Array, v: Array) -> tuple[float, float]:
+        """How ⟨gradient, v⟩ changes when the gradient of `name` is `again`: as it is, and without cancelling."""
+        total, parts = 0.0, []
+        for there, here, direction in in_blocks(self.library, again, self.gradients[name], v):
+            product = (there - here) * direction
+            total += float(product.sum())
+            parts.append(norm(product))
+        return total, math.hypot(*parts)
+
+    def of_output(self, position: int) -> dict[str, Array]:
+        """The gradients of one output alone: the cotangent there, zero at the others."""
+        library, single, start = self.library, {}, 0
+        for name, u in self.cotangents.items():
+            weights: FloatVector = library.numpy(library.vector(u))
+            alone = np.where(np.arange(start, start + len(weights)) == position, weights, 0.0)
+            single[name] = library.shaped(library.place(alone, u), u)
+            start += len(weights)
+        return self.pulled(self._point, single)
+
+    def digits_lost(self, tangents: Arrays, numeric: float, allowed: float) -> float | None:
+        """How far the gradient is from that of the same backward in float64, relative to it, where that one agrees.
+
+        The formula is then right, and only digits are lost: an intermediate that was saved after it had rounded to its
+        limit, as where a function saturates, moves under no dither. None where the float64 backward mismatches as well,
+        or cannot be run.
+
+        Args:
+            tangents: v by input.
+            numeric: the numerical derivative along them.
+            allowed: by how much the float64 backward may differ from it.
+        """
+        subject, library = self._examination.subject, self.library
+        if subject.reference_pullback is None:
+            return None
+        returned = subject.reference_pullback(widened(library, self._point), widened(library, self.cotangents))
+        analytic, far, size = 0.0, [0.0], [0.0]
+        for name, v in tangents.items():
+            gradient = returned.get(name)
+            if gradient is None or library.dtype(gradient) != FLOAT64:
+                return None
+            analytic += inner_of(library, gradient, v)
+            for wide, own in in_blocks(library, gradient, self.gradients[name]):
+                far.append(norm(wide - own))
+                size.append(norm(wide))
+        whole = math.hypot(*size)
+        return math.hypot(*far) / whole if abs(analytic - numeric) <= allowed and whole > 0.0 else None

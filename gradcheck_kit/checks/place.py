@@ -1,0 +1,124 @@
+"""Where looks are taken: the point on the stencil's lattice, the steps, and what earlier looks have learnt there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+
+from gradcheck_kit.checks.examination import Examination, Reference
+from gradcheck_kit.differences.estimate import Estimate, Prior
+from gradcheck_kit.differences.line import scheme_for, snapped_point
+from gradcheck_kit.differences.probe import Kind, Scale, nudged, scale_of
+from gradcheck_kit.differences.scheme import Scheme
+from gradcheck_kit.space import Array, Arrays
+from gradcheck_kit.subject import Forward
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a round looks: how large the cotangent, which tangents, which steps, where, and at what.
+
+    Attributes:
+        kind: of the tangents.
+        magnitude: of the cotangents.
+        shrink: how many times smaller the first step is.
+        per_element: whether each element moves by its own size instead of its array's.
+        nudge: whether the point is moved by a small random amount first, off a kink.
+        together: whether the inputs will move together; each is then scaled to contribute alike.
+        reference: whether the forward in float64 is differentiated, where there is one.
+        lean: whether it starts from what earlier looks from the same place have learnt; it can then only agree.
+    """
+
+    kind: Kind
+    magnitude: float
+    shrink: float = 1.0
+    per_element: bool = False
+    nudge: bool = False
+    together: bool = False
+    reference: bool = True
+    lean: bool = False
+
+
+class Place:
+    """The point that a look is taken from.
+
+    Attributes:
+        exact: what is differentiated instead of the subject's forward, if anything.
+        point: the primal, in the inputs' own dtypes; the backward is asked here.
+        line_point: the point as the forward that is differentiated takes it.
+        schemes, scales: the steps, and how far step 1 reaches, by input.
+    """
+
+    def __init__(self, examination: Examination, look: Look) -> None:
+        self._examination = examination
+        self.exact: Reference | None = examination.reference if look.reference else None
+        self.schemes: dict[str, Scheme] = {}
+        self.scales: dict[str, Scale] = {}
+        self.point = self._placed(look)
+        self._moved = look.nudge
+        self._priors: list[Prior | None] = []
+
+    def _placed(self, look: Look) -> Arrays:
+        """The subject's point; where its own forward is differentiated, on the lattice of the stencil."""
+        subject, library = self._examination.subject, self._examination.library
+        outputs = self._examination.outputs if self.exact is None else self.exact.outputs
+        point = dict(subject.point)
+        for name in subject.differentiable:
+            if look.nudge:
+                point[name] = nudged(library, self._examination.generator, point[name])
+            like = point[name] if self.exact is None else library.widened(point[name])
+            self.schemes[name] = scheme_for(library, [like], outputs).smaller(look.shrink)
+            self.scales[name] = scale_of(library, like, look.per_element)
+            if self.exact is None:
+                point[name] = snapped_point(library, like, self.scales[name], self.schemes[name])
+        return point
+
+    @cached_property
+    def line_point(self) -> Arrays:
+        return self.point if self.exact is None else self.exact.widened(self.point)
+
+    @property
+    def forward(self) -> Forward:
+        """What is differentiated."""
+        return self._examination.subject.forward if self.exact is None else self.exact.forward
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Array]:
+        """What `forward` gives at the point, where that is known without asking or has been asked already."""
+        if self.exact is not None and not self._moved:
+            return self.exact.outputs
+        return dict(self.forward(self.line_point))
+
+    def coarsest(self, names: Iterable[str]) -> Scheme:
+        """The scheme of the inputs that move."""
+        return max((self.schemes[name] for name in names), key=lambda scheme: scheme.form.unit_roundoff)
+
+    @property
+    def prior(self) -> Prior | None:
+        """What all looks from here have learnt; None where one could learn nothing, or there was none."""
+        known = [prior for prior in self._priors if prior is not None]
+        return reduce(Prior.and_of, known) if known and len(known) == len(self._priors) else None
+
+    def learn(self, estimate: Estimate) -> None:
+        """Keep what a search from here has learnt."""
+        self._priors.append(estimate.prior)
+
+
+class Places:
+    """The places that the looks at one subject share."""
+
+    def __init__(self, examination: Examination) -> None:
+        self._examination = examination
+        self._known: dict[Look, Place] = {}
+
+    def of(self, look: Look) -> Place:
+        """Where this look is taken from; a nudged place is always a new one."""
+        if look.nudge:
+            return Place(self._examination, look)
+        key = replace(look, kind=Kind.PLAIN, magnitude=1.0, together=False, lean=False)
+        if key not in self._known:
+            self._known = {key: Place(self._examination, look)}  # the last one alone: a place may be large
+        return self._known[key]
+
+    def lean(self, look: Look) -> Look | None:
+        """The same look with what is known of its place; None where nothing is."""
+        return replace(look, lean=True) if not look.nudge and self.of(look).prior is not None else None
