@@ -18,19 +18,24 @@ class FrozenRandomness:
     def __init__(self) -> None:
         self._state = self._read()
         self._draws_nothing: set[str] = set()
+        self._in_session = False
 
     @contextmanager
     def session(self) -> Iterator[None]:
         """Around all evaluations of a check: whatever happens within, the generators are afterwards as before."""
         before = self._read()
+        self._in_session = True
         try:
             yield
         finally:
+            self._in_session = False
             self._write(before)
 
     @contextmanager
     def replayed(self, call: str) -> Iterator[None]:
         """Within the block the generators start from the frozen state; afterwards they are as they were before.
+
+        Within a session that is left to the session.
 
         Args:
             call: what kind of call is made within, such as "forward".
@@ -38,14 +43,15 @@ class FrozenRandomness:
         if call in self._draws_nothing:
             yield
             return
-        before = self._read()
+        before = None if self._in_session else self._read()
         self._write(self._state)
         try:
             yield
             if self._same(self._read(), self._state):
                 self._draws_nothing.add(call)
         finally:
-            self._write(before)
+            if before is not None:
+                self._write(before)
 
     # The legacy global generator is what user code may draw from; ours never does.
 

@@ -33,13 +33,16 @@ class Entry:
     derivative's contributions, which does not cancel as their sum `value` may.
     """
 
-    value: float
     vector: FloatVector
     size: float
     rounding: float
     truncation: float
     curvature: float
     step: float
+
+    @property
+    def value(self) -> float:
+        return float(self.vector.sum())
 
     @property
     def bound(self) -> float:
@@ -126,7 +129,7 @@ class _Tableau:
     """The extrapolation of the odd and of the even part, and the sizes that the questions about it need.
 
     Attributes:
-        odd: the entries T_kj of the odd part, a row each.
+        odd, sizes: the entries T_kj of the odd part, a row each.
         falls, even_falls: |T_kj − T_k−1,j| of the odd and of the even part.
         fall_noise: what rounding alone makes of the odd one.
         rounding: the bound on rounding in T_kj: each evaluation enters with w_k/2h_k, twice.
@@ -136,6 +139,7 @@ class _Tableau:
     plan: _Plan
     steps: FloatVector
     odd: FloatVector
+    sizes: list[float]
     falls: list[float]
     even_falls: list[float]
     fall_noise: list[float]
@@ -164,6 +168,7 @@ class _Tableau:
             plan,
             steps,
             extrapolated,
+            _sizes(extrapolated),
             _sizes(plan.falls @ odd),
             _sizes(plan.falls @ even),
             (rate * np.linalg.norm(plan.falls * (sigmas / steps), axis=1)).tolist(),
@@ -199,15 +204,13 @@ class _Tableau:
 
     def entry(self, k: int, j: int) -> Entry:
         row = self.plan.at[k, j]
-        vector = self.odd[row]
         truncation = self.correction(k, j, self.falls)
         if j and (k, j) in self.plan.falls_at:
             truncation = max(truncation, self.falls[self.plan.falls_at[k, j]] / 8)
         step = float(self.steps[k])
         return Entry(
-            value=float(vector.sum()),
-            vector=vector,
-            size=size(vector),
+            vector=self.odd[row],
+            size=self.sizes[row],
             rounding=self.rounding[row],
             truncation=truncation,
             curvature=EVEN_FACTOR * max(0.0, self.control[row] - self.control_noise[row]) / step,
