@@ -253,14 +253,16 @@ class _Search:
             slack_at_kink=rounding * share + best.truncation + shape.slack,
             obstacle=obstacle,
             trusted=trusted,
-            prior=self._learnt(best, noise) if obstacle is None and trusted else None,
+            prior=self._learnt(best, noise) if obstacle is None else None,
         )
 
     def _learnt(self, best: Entry, noise: Noise) -> Prior | None:
         """Nothing where the noise is more than ordinary code makes: it may then be another along another line."""
+        if self._prior is not None:
+            return self._prior
         if self._floor == 0.0 or noise.unexplained > ORDINARY_NOISE:
             return None
-        first = max(2 * best.step, 4 * self._scheme.smallest_step)
+        first = max(self._scheme.lean_factor * best.step, 4 * self._scheme.smallest_step)
         return Prior(noise.unexplained, self._sigma_beside / self._floor, first)
 
     def _control(self, best: Entry, noise: Noise) -> tuple[Obstacle | None, bool]:

@@ -19,6 +19,8 @@ class Scheme:
         noise_step: the spacing of the cluster that measures rounding noise; far below the ladder, so that the
             function is a polynomial on it, and still a multiple of the format's spacing.
         target: a bound this small, relative to the gradient along the probe, ends the search.
+        lean_factor: three rungs, where four have shown which step serves, start at so many times that step: with many
+            digits truncation decides, with few rounding.
     """
 
     form: Format
@@ -28,6 +30,7 @@ class Scheme:
     smallest_step: float
     noise_step: float
     target: float
+    lean_factor: float
 
     @property
     def snap_step(self) -> float:
@@ -43,8 +46,8 @@ class Scheme:
 # The balance of truncation h^(2j) against rounding u/h puts a four-rung ladder near u^(1/9) for three extrapolations:
 # 2^-5 in float64, and coarser as the format has fewer digits. Found by calibration over smooth functions.
 SCHEMES = {
-    "float64": Scheme(FORMATS["float64"], 2**-5, 4, 2**-1, 2**-20, 2**-20, 1e-11),
-    "float32": Scheme(FORMATS["float32"], 2**-2, 4, 1.0, 2**-11, 2**-12, 3e-5),
-    "float16": Scheme(FORMATS["float16"], 2**-1, 4, 1.0, 2**-6, 2**-5, 2e-2),
-    "bfloat16": Scheme(FORMATS["bfloat16"], 1.0, 4, 1.0, 2**-4, 2**-3, 5e-2),
+    "float64": Scheme(FORMATS["float64"], 2**-5, 4, 2**-1, 2**-20, 2**-20, 1e-11, 1.0),
+    "float32": Scheme(FORMATS["float32"], 2**-2, 4, 1.0, 2**-11, 2**-12, 3e-5, 4.0),
+    "float16": Scheme(FORMATS["float16"], 2**-1, 4, 1.0, 2**-6, 2**-5, 2e-2, 4.0),
+    "bfloat16": Scheme(FORMATS["bfloat16"], 1.0, 4, 1.0, 2**-4, 2**-3, 5e-2, 4.0),
 }
