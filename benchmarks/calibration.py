@@ -9,11 +9,13 @@ is left out. NumPy runs the functions, and torch in bfloat16, which NumPy has no
 import argparse
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -22,11 +24,9 @@ from benchmarks.bank import KINKED, ODD, SMOOTH, Case
 from benchmarks.expert import NOT_FINITE
 from benchmarks.truth import jvp, vjp
 from gradcheck_kit.adapters import build
-from gradcheck_kit.checks.directional import LOOKS, attempts
+from gradcheck_kit.checks import directional
 from gradcheck_kit.checks.rounds import Measurement, Round
-from gradcheck_kit.engine import examine, prepared
-from gradcheck_kit.provenance import Meter
-from gradcheck_kit.subject import Subject
+from gradcheck_kit.engine import examine
 from gradcheck_kit.verdict import Outcome
 
 MODES: Mapping[str, tuple[str, str | None]] = {
@@ -96,17 +96,17 @@ def _right_vjp(case: Case, u: Any, x: Any) -> Any:
 
 
 def one(name: str, case: Case, mode: str, seed: int) -> Tally:
-    """One draw: its verdict, and true error ÷ bound and resolution of its three looks."""
+    """One draw: its verdict, and true error ÷ bound and resolution of what it measured."""
     form, reference = MODES[mode]
     generator = np.random.default_rng(seed)
     scale = SCALES[int(generator.integers(3))] if case.scalable and form != "float16" else 1.0
     x = _placed(scale * case.draw(generator), form)
     subject = build.function(case.f, x, vjp=lambda u, at: _right_vjp(case, u, at), names=["x"], name=name)
     tally = Tally()
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), measurements() as taken:
         report = examine(subject, seed=seed, reference=reference)
-        for kind, ratios, resolution in _looks(case, subject, reference, seed):
-            tally.ratios += ratios
+        tally.ratios = [_ratio(case, measured) for measured in taken if measured.estimate.smooth]
+        for kind, resolution in resolutions_of(taken, report.require).items():
             tally.probes[kind].append(resolution)
         verdict = report.verdict.value
         if verdict == "FAIL" and not np.isfinite(_wide(_right_vjp(case, _wide(case.f(x)) * 0 + 1, x))).all():
@@ -118,22 +118,32 @@ def one(name: str, case: Case, mode: str, seed: int) -> Tally:
     return tally
 
 
-def _looks(case: Case, subject: Subject, reference: str | None, seed: int) -> Iterator[tuple[str, list[float], float]]:
-    """The looks of a check, attempt by attempt as the check makes them: kind, ratios, resolution."""
-    examination = prepared(Meter(subject), np.random.default_rng(seed), None, reference)
-    for look in LOOKS:
-        ratios: list[float] = []
-        sharpest = np.inf
-        for attempt in attempts(look, examination.reference is not None):
-            measurement = Round(examination, attempt).measure(["x"])
-            seen = measurement.seen.comparison
-            if measurement.estimate.smooth:
-                ratios.append(_ratio(case, measurement))
-            sharpest = min(sharpest, seen.resolution)
-            if seen.outcome(examination.require) is Outcome.AGREES:
-                sharpest = seen.resolution
-                break
-        yield look.kind.value, ratios, sharpest
+@contextmanager
+def measurements() -> Iterator[list[Measurement]]:
+    """All that checks measure within the block, in order: what is tabulated is what the verdicts rest on."""
+    taken: list[Measurement] = []
+
+    class Watched(Round):
+        def measure(self, names: Sequence[str]) -> Measurement:
+            taken.append(super().measure(names))
+            return taken[-1]
+
+    with patch.object(directional, "Round", Watched):
+        yield taken
+
+
+def resolutions_of(taken: Sequence[Measurement], require: float) -> dict[str, float]:
+    """By kind of tangent, the resolution of the attempt that settled the look, or else of its sharpest."""
+    found: dict[str, float] = {}
+    settled: set[str] = set()
+    for measurement in taken:
+        kind, seen = measurement.round.look.kind.value, measurement.seen.comparison
+        if seen.outcome(require) is Outcome.AGREES:
+            found[kind] = seen.resolution
+            settled.add(kind)
+        elif kind not in settled:
+            found[kind] = min(found.get(kind, np.inf), seen.resolution)
+    return found
 
 
 def _ratio(case: Case, measurement: Measurement) -> float:
