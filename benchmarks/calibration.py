@@ -150,8 +150,8 @@ def _ratio(case: Case, measurement: Measurement) -> float:
     """True error ÷ bound of the numerical derivative alone."""
     asked, estimate = measurement.round, measurement.estimate
     truth = np.longdouble(0)
-    exact = jvp(case.f, _wide(asked.line_point["x"]), _wide(measurement.tangents["x"]))
-    for u in asked.cotangents.values():
+    exact = jvp(case.f, _wide(asked.place.line_point["x"]), _wide(measurement.tangents["x"]))
+    for u in asked.backward.cotangents.values():
         truth += np.sum(np.asarray(_wide(u), np.longdouble) * exact)
     error = abs(float(truth - np.longdouble(estimate.value)))
     return error / estimate.error if estimate.error > 0.0 else (0.0 if error == 0.0 else np.inf)
