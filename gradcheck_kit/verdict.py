@@ -7,7 +7,6 @@ from enum import Enum
 
 CLEAR_MARGIN = 3.0  # a discrepancy counts against a gradient from three bounds on: a bound is honest, not infallible
 CLEAR_PART = 0.1  # … and only where the bound is small beside the derivative itself
-ROUNDED_TO_ZERO = 1e-6  # of the function's own size: a smaller gradient may be a zero that rounding has touched
 CLEARING = 3.0  # a retry that agrees clears an earlier strike if it would have seen a third of that discrepancy
 
 DEFAULT_REQUIRE = {"float64": 1e-6, "float32": 1e-2, "float16": 0.1, "bfloat16": 0.3}
@@ -66,6 +65,8 @@ class Comparison:
         scale: the size of the analytic side, free of cancellation; 0 where the gradient is zero.
         slope: the size of the numeric side, free of cancellation.
         ground: the size of the function's values, against which a zero gradient is judged.
+        own: the part of the bound that is the backward's own rounding; a gradient no larger may be a zero that
+            rounding has touched.
         bound_at_kink: at a kink, by how much they may differ if the gradient lies between the one-sided derivatives; 0
             where some output alone shows that it does not.
     """
@@ -76,6 +77,7 @@ class Comparison:
     scale: float
     slope: float
     ground: float
+    own: float = 0.0
     bound_at_kink: float | None = None
 
     @property
@@ -85,9 +87,7 @@ class Comparison:
     @property
     def zero(self) -> bool:
         """Whether both sides are zero to within the bound; they are then judged against the function's own size."""
-        return self.scale == 0.0 or (
-            max(self.scale, self.slope) <= self.bound and self.scale <= ROUNDED_TO_ZERO * self.ground
-        )
+        return self.scale == 0.0 or (self.scale <= self.own and self.slope <= self.bound)
 
     @property
     def resolution(self) -> float:

@@ -144,10 +144,11 @@ class Round:
         comparison = Comparison(
             analytic=analytic,
             numeric=estimate.value,
-            bound=estimate.error + own + self._absorbed(estimate, scale),
+            bound=math.hypot(estimate.error, own) + self._absorbed(estimate, scale),  # errors of two computations
             scale=scale,
             slope=estimate.size,
             ground=line.ground(self.place.outputs),
+            own=own,
             bound_at_kink=self._bound_at_kink(estimate, own, scale),
         )
         outside = comparison.excusable and not between_the_slopes(self.backward, estimate.kinked, tangents)

@@ -48,6 +48,8 @@ class Scheme:
 SCHEMES = {
     "float64": Scheme(FORMATS["float64"], 2**-5, 4, 2**-1, 2**-20, 2**-20, 1e-11, 1.0),
     "float32": Scheme(FORMATS["float32"], 2**-2, 4, 1.0, 2**-11, 2**-12, 3e-5, 4.0),
-    "float16": Scheme(FORMATS["float16"], 2**-1, 4, 1.0, 2**-6, 2**-5, 2e-2, 4.0),
-    "bfloat16": Scheme(FORMATS["bfloat16"], 1.0, 4, 1.0, 2**-4, 2**-3, 5e-2, 4.0),
+    # In half precision a coarser cluster would take the function's own curvature for noise, and where rounding alone
+    # limits a derivative a step of twice the input's size halves it; beyond that a tangent has too few multiples of q.
+    "float16": Scheme(FORMATS["float16"], 2**-1, 4, 2.0, 2**-6, 2**-6, 1e-2, 4.0),
+    "bfloat16": Scheme(FORMATS["bfloat16"], 1.0, 4, 2.0, 2**-4, 2**-4, 2e-2, 4.0),
 }
