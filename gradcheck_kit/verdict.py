@@ -65,10 +65,10 @@ class Comparison:
         scale: the size of the analytic side, free of cancellation; 0 where the gradient is zero.
         slope: the size of the numeric side, free of cancellation.
         ground: the size of the function's values, against which a zero gradient is judged.
-        own: the part of the bound that is the backward's own rounding; a gradient no larger may be a zero that
-            rounding has touched.
         bound_at_kink: at a kink, by how much they may differ if the gradient lies between the one-sided derivatives; 0
             where some output alone shows that it does not.
+        own: the part of the bound that is the backward's own rounding; a gradient no larger may be a zero that
+            rounding has touched.
     """
 
     analytic: float
@@ -77,8 +77,8 @@ class Comparison:
     scale: float
     slope: float
     ground: float
-    own: float = 0.0
     bound_at_kink: float | None = None
+    own: float = 0.0
 
     @property
     def discrepancy(self) -> float:

@@ -77,6 +77,16 @@ def test_a_subtle_error_is_caught_and_the_right_gradient_passes(name: str) -> No
         assert right.verdict is gk.Verdict.PASS, f"seed {seed}\n{right}"
 
 
+@pytest.mark.parametrize("factor", [-1.0, 1.0, 1.5])
+def test_what_rounding_hides_altogether_is_never_called_right(factor: float) -> None:
+    """x² beside 1e8 is below the last place of float32: its forward is constant, its gradient is not."""
+    x = np.linspace(1.0, 3.0, 6, dtype=np.float32)
+    report = gk.examine(
+        lambda x: np.float32(1e8) + x * x, x, vjp=lambda u, x: np.float32(2 * factor) * x * u, reference="native"
+    )
+    assert report.verdict is gk.Verdict.INCONCLUSIVE, str(report)
+
+
 def torch_layers() -> dict[str, tuple[Any, tuple[int, ...]]]:
     nn = torch.nn
     return {

@@ -78,8 +78,9 @@ def comparison(
     slope: float = 1.0,
     ground: float = 1.0,
     bound_at_kink: float | None = None,
+    own: float = 0.0,
 ) -> Comparison:
-    return Comparison(analytic, numeric, bound, scale, slope, ground, bound_at_kink)
+    return Comparison(analytic, numeric, bound, scale, slope, ground, bound_at_kink, own)
 
 
 OUTCOMES = {
@@ -115,6 +116,14 @@ OUTCOMES = {
     "zero gradient, zero ground": (comparison(analytic=0.0, numeric=0.0, scale=0.0, ground=0.0), UNDECIDED),
     "zero gradient, derivative is not": (comparison(analytic=0.0, numeric=1.0, scale=0.0), STRIKE),
     "no derivative, gradient is not": (comparison(analytic=1.0, numeric=0.0, slope=0.0), STRIKE),
+    "no derivative, a gradient that is all rounding": (
+        comparison(analytic=1e-17, scale=1e-17, own=2e-17, numeric=0.0, slope=0.0),
+        AGREES,
+    ),
+    "no derivative to be seen beside large values, a gradient with all its digits": (
+        comparison(analytic=1.0, own=1e-6, numeric=0.0, slope=0.0, bound=30.0, ground=1e10),
+        UNDECIDED,
+    ),
     "everything zero, exactly": (comparison(0.0, 0.0, 0.0, 0.0, 0.0, 0.0), AGREES),
     "exact and different": (comparison(analytic=1.0, numeric=2.0, bound=0.0), STRIKE),
     "the sum cancels, the size does not": (comparison(analytic=1e-15, numeric=0.0, scale=1.0, bound=1e-9), AGREES),
