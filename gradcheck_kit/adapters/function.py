@@ -37,7 +37,7 @@ def subject_of(
     library = library_of(inputs)
     arguments = named_arguments(title, forward, inputs, names, library)
     differentiable = tuple(arguments.differentiable(library))
-    randomness = randomness_of(library, inputs)
+    randomness = randomness_of(library, inputs, (forward, vjp))
     structure = Structure(None)
 
     def run(point: Arrays) -> dict[str, Array]:
