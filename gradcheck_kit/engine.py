@@ -136,13 +136,17 @@ def prepared(
     _visit_elsewhere(subject, generator)
     outputs = dict(subject.forward({name: library.copy(array) for name, array in subject.point.items()}))
     dtype = coarsest(subject, outputs)
-    wide = _reference(meter, outputs, dtype, reference)
+    wide = _reference(meter, outputs, dtype, reference, generator)
     demand = DEFAULT_REQUIRE[dtype] if wide is None else REQUIRE_BESIDE_FLOAT64[dtype]
     return Examination(subject, outputs, generator, require or demand, wide)
 
 
 def _reference(
-    meter: Meter, outputs: Mapping[str, Array], dtype: str, wanted: str | Callable[..., Any] | None
+    meter: Meter,
+    outputs: Mapping[str, Array],
+    dtype: str,
+    wanted: str | Callable[..., Any] | None,
+    generator: np.random.Generator,
 ) -> Reference | None:
     """What is differentiated in the subject's place; None for its own forward."""
     subject = meter.subject
@@ -154,9 +158,9 @@ def _reference(
         forward, name = subject.reference, FLOAT64
     else:
         forward, name = forward_of(wanted, subject), getattr(wanted, "__name__", "reference")  # type: ignore[arg-type]
-    found = (
-        "it has no float64 forward" if forward is None else in_float64(subject, outputs, meter.counted(forward), name)
-    )
+    found: Reference | str = "it has no float64 forward"
+    if forward is not None:
+        found = in_float64(subject, outputs, meter.counted(forward), generator, name)
     if isinstance(found, Reference):
         return found
     if wanted is None:

@@ -41,6 +41,7 @@ class Subject:
         call: the names of everything in the call, constants too, in order; positions in `wrt` count these.
         positional: point → the inputs as the caller passed them, in order; by default all of the point.
         session: a context around all evaluations of a check, which puts back what they may change globally.
+        pullback_of: names → a pullback that differentiates these inputs alone; None where the backward is one piece.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Subject:
     call: tuple[str, ...] = ()
     positional: Callable[[Arrays], Sequence[Any]] | None = None
     session: Callable[[], AbstractContextManager[None]] = nullcontext
+    pullback_of: Callable[[tuple[str, ...]], Pullback] | None = None
 
     def __post_init__(self) -> None:
         if not self.differentiable:
@@ -75,7 +77,12 @@ class Subject:
                     f"wrt={name!r}: {self.name} holds {name} fixed ({self.library.dtype(self.point[name])}); "
                     f"choose from {', '.join(self.differentiable)}"
                 )
-        return replace(self, differentiable=tuple(name for name in self.differentiable if name in chosen))
+        names = tuple(name for name in self.differentiable if name in chosen)
+        if self.pullback_of is None:
+            return replace(self, differentiable=names)
+        pullback = self.pullback_of(names)
+        wide = None if self.reference_pullback is None else pullback
+        return replace(self, differentiable=names, pullback=pullback, reference_pullback=wide)
 
     def _named(self, item: object) -> str:
         names = [*self.call, *(name for name in self.point if name not in self.call)]

@@ -1,6 +1,7 @@
 """A function and its hand-written VJP."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
@@ -37,19 +38,24 @@ def subject_of(
     library = library_of(inputs)
     arguments = named_arguments(title, forward, inputs, names, library)
     differentiable = tuple(arguments.differentiable(library))
-    randomness = randomness_of(library, inputs)
-    structure = Structure(None)
+    randomness = randomness_of(library, inputs, (forward, vjp))
+    latest = _Outputs(Structure(None), ())
+
+    def returned_at(point: Arrays) -> Any:
+        with randomness.replayed("forward"):
+            return forward(*arguments.placed(point))
 
     def run(point: Arrays) -> dict[str, Array]:
-        nonlocal structure
-        with randomness.replayed("forward"):
-            returned = forward(*arguments.placed(point))
-        structure = Structure.of(returned)
-        return named_outputs(library, returned)
+        nonlocal latest
+        returned = returned_at(point)
+        outputs = named_outputs(library, returned)
+        latest = _Outputs(Structure.of(returned), tuple(outputs))
+        return outputs
 
     def pullback(point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
+        latest.expect(title, cotangents)
         with randomness.replayed("vjp"):
-            returned = vjp(structure.packed(cotangents), *arguments.placed(point))
+            returned = vjp(latest.structure.packed(cotangents), *arguments.placed(point))
         return matched_gradients(title, library, returned, arguments.names, differentiable)
 
     return Subject(
@@ -59,9 +65,24 @@ def subject_of(
         differentiable,
         run,
         pullback,
-        reference=run,
+        reference=lambda point: named_outputs(library, returned_at(point)),
         reference_pullback=pullback,
         call=arguments.names,
         positional=arguments.placed,
         session=randomness.session,
     )
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """How the latest forward returned its outputs, and the names of those that a cotangent goes back to."""
+
+    structure: Structure
+    names: tuple[str, ...]
+
+    def expect(self, title: str, cotangents: Arrays) -> None:
+        if self.names != tuple(cotangents):
+            raise UsageError(
+                f"{title}: the forward returned {', '.join(self.names) or 'nothing'} where it had returned "
+                f"{', '.join(cotangents)}; return the same outputs every time"
+            )

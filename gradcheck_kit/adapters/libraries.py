@@ -1,7 +1,7 @@
 """Which array library a call is made in."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gradcheck_kit.adapters.randomness import FrozenRandomness
@@ -18,10 +18,13 @@ def library_of(values: Iterable[Any]) -> Library:
     return NumPy()
 
 
-def randomness_of(library: Library, arrays: Iterable[Any]) -> FrozenRandomness:
-    """What freezes the global generators that a function of these arrays may draw from."""
+def randomness_of(
+    library: Library, arrays: Iterable[Any], functions: Sequence[Callable[..., Any]] = ()
+) -> FrozenRandomness:
+    """What freezes the global generators that `functions` of these arrays may draw from, and what they run."""
     if library.name == "torch":
         from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness
+        from gradcheck_kit.adapters.torch_modules import modules_of
 
-        return FrozenTorchRandomness(arrays)
+        return FrozenTorchRandomness(arrays, modules_of(functions))
     return FrozenRandomness()

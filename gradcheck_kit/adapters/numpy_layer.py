@@ -10,6 +10,7 @@ from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.signature import (
     Arguments,
     Structure,
+    expect_outputs,
     matched_gradients,
     named_arguments,
     named_outputs,
@@ -41,7 +42,8 @@ def subject_of(
     arguments = named_arguments(title, layer.forward, inputs, names, library)
     randomness = randomness_of(library, inputs)
     twin = _Twin(title, library, _copied(layer, title), arguments, randomness)
-    twin.find_parameters()
+    with randomness.session():
+        twin.find_parameters()
     point = {**arguments.arrays, **twin.parameters()}
     differentiable = tuple(name for name, array in point.items() if library.dtype(array) in FORMATS)
     wide = twin
@@ -70,7 +72,8 @@ def _copied(layer: Any, title: str, *, float64: bool = False) -> Any:
     except Exception as error:
         raise UsageError(
             f"{title} cannot be deep-copied ({type(error).__name__}: {error}), and the original is not to be touched; "
-            "pass forward and backward as functions: gk.check(forward, *inputs, vjp=backward)"
+            "pass functions, of which the vjp runs the forward that it needs, and the inputs are checked: "
+            "gk.check(layer.forward, *inputs, vjp=lambda u, *x: (layer.forward(*x), layer.backward(u))[1])"
         ) from error
 
 
@@ -132,7 +135,7 @@ class _Twin:
         return named_outputs(self.library, returned)
 
     def pullback(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
-        self.forward(point)
+        expect_outputs(self.title, self.library, self.forward(point), cotangents)
         with self.randomness.replayed("backward"):
             returned = self.layer.backward(self._structure.packed(cotangents))
         inputs = self.arguments.differentiable(self.library)
@@ -164,7 +167,8 @@ class _Place:
         if library.identical(present, value):
             return
         try:
-            present[...] = value
+            # A tensor that requires a gradient is written to through its detached twin, on the same memory.
+            (present.detach() if library.name == "torch" else present)[...] = value
         except (ValueError, TypeError):  # read-only, or a plain number
             self._assign(layer, value)
         if not library.identical(self.read(layer), value):

@@ -1,6 +1,7 @@
 """Every evaluation sees the same global random numbers, and the caller's generators never notice."""
 
 import random
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,14 +23,24 @@ class FrozenRandomness:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Around all evaluations of a check: whatever happens within, the generators are afterwards as before."""
+        """Around all evaluations of a check: whatever happens within, the generators are afterwards as before.
+
+        So are NumPy's handling of floating-point errors and the filters of warnings.
+        """
         before = self._read()
+        present: list[Any] = warnings.filters  # type: ignore[assignment]
+        filters = list(present)
         self._in_session = True
         try:
-            yield
+            with np.errstate():
+                yield
         finally:
             self._in_session = False
             self._write(before)
+            if filters != warnings.filters:
+                warnings.resetwarnings()  # so that Python notices
+                warnings.filters = present
+                present[:] = filters
 
     @contextmanager
     def replayed(self, call: str) -> Iterator[None]:

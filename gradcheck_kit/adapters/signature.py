@@ -182,6 +182,21 @@ def named_outputs(library: Library, returned: Any) -> dict[str, Array]:
     return outputs
 
 
+def expect_outputs(subject: str, library: Library, outputs: Arrays, cotangents: Arrays) -> None:
+    """Raise a UsageError unless the outputs have the names, shapes and dtypes of the cotangents made for them."""
+
+    def form(arrays: Arrays) -> dict[str, str]:
+        return {name: f"{library.dtype(array)} of shape {library.shape(array)}" for name, array in arrays.items()}
+
+    found, expected = form(outputs), form(cotangents)
+    if found != expected:
+        before, now = (", ".join(f"{n}: {what}" for n, what in forms.items()) for forms in (expected, found))
+        raise UsageError(
+            f"{subject}: the forward returned ({now}) where it had returned ({before}); "
+            "the same inputs have to give the same number, shapes and dtypes of outputs every time"
+        )
+
+
 def matched_gradients(
     subject: str, library: Library, returned: Any, inputs: Sequence[str], differentiable: Sequence[str]
 ) -> dict[str, Array | None]:

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck_kit.adapters.signature import Arguments, named_arguments, named_outputs
+from gradcheck_kit.adapters.signature import Arguments, expect_outputs, named_arguments, named_outputs
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
+from gradcheck_kit.adapters.torch_modules import modules_of
 from gradcheck_kit.space import FORMATS, Arrays
-from gradcheck_kit.subject import Subject, UsageError
+from gradcheck_kit.subject import Pullback, Subject, UsageError
 
 Call = Callable[[Mapping[str, Tensor]], Any]
 
@@ -41,42 +42,48 @@ def subject_of(
     if isinstance(target, torch.nn.Module):
         arguments = named_arguments(title, target.forward, inputs, names, library)
         parameters, call = _of_module(target, arguments)
+        kept: list[torch.nn.Module] = []
     else:
         function = inspect.isclass(target) and issubclass(target, torch.autograd.Function)
         signature = _without_context(target) if function else target
         arguments = named_arguments(title, signature, inputs, names, library)
         apply = target.apply if function else target
         parameters, call = {}, lambda point: apply(*arguments.placed(point))
+        kept = modules_of(target)
     point = {**arguments.arrays, **parameters}
-    return _subject(title, point, call, arguments, tuple(parameters))
+    return _subject(title, point, call, arguments, tuple(parameters), kept)
 
 
-def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parameters: tuple[str, ...]) -> Subject:
+def _subject(
+    title: str,
+    point: Arrays,
+    call: Call,
+    arguments: Arguments,
+    parameters: tuple[str, ...],
+    kept: Sequence[torch.nn.Module],
+) -> Subject:
+    """As `subject_of`; `kept` are modules that the call runs themselves, and that are afterwards as before."""
     library = Torch()
     differentiable = tuple(n for n, tensor in point.items() if library.dtype(tensor) in FORMATS)
-    randomness = FrozenTorchRandomness(point.values())
+    randomness = FrozenTorchRandomness(point.values(), kept)
 
     def forward(at: Arrays) -> dict[str, Tensor]:
         with randomness.replayed("forward"), torch.enable_grad():
             return {n: o.detach() for n, o in named_outputs(library, call(at)).items()}
 
-    def pullback(at: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
-        leaves = {n: at[n].detach().requires_grad_(True) for n in differentiable}
-        with randomness.replayed("pullback"), torch.enable_grad():
-            # A forward may work in place on what it is given, which autograd forbids on a leaf.
-            given = {n: leaf.clone() if n in arguments.arrays else leaf for n, leaf in leaves.items()}
-            outputs = named_outputs(library, call({**at, **given}))
-            pulled = [n for n, output in outputs.items() if output.requires_grad]
-            if not pulled:
-                return dict.fromkeys(differentiable)
-            gradients = torch.autograd.grad(
-                [outputs[n] for n in pulled],
-                list(leaves.values()),
-                [cotangents[n] for n in pulled],
-                allow_unused=True,
-            )
-        return {n: g.to_dense() if g is not None and g.is_sparse else g for n, g in zip(leaves, gradients, strict=True)}
+    def pullback_of(names: tuple[str, ...]) -> Pullback:
+        def pullback(at: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
+            leaves = {n: at[n].detach().requires_grad_(True) for n in names}
+            with randomness.replayed("pullback"), torch.enable_grad():
+                # A forward may work in place on what it is given, which autograd forbids on a leaf.
+                given = {n: leaf.clone() if n in arguments.arrays else leaf for n, leaf in leaves.items()}
+                outputs = named_outputs(library, call({**at, **given}))
+                expect_outputs(title, library, outputs, cotangents)
+                return _pulled(outputs, leaves, cotangents)
 
+        return pullback
+
+    pullback = pullback_of(differentiable)
     return Subject(
         title,
         library,
@@ -90,7 +97,19 @@ def _subject(title: str, point: Arrays, call: Call, arguments: Arguments, parame
         call=arguments.names,
         positional=arguments.placed,
         session=randomness.session,
+        pullback_of=pullback_of,
     )
+
+
+def _pulled(outputs: Arrays, leaves: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
+    """The gradients of the leaves, by autograd; None where no output depends on a leaf."""
+    pulled = [n for n, output in outputs.items() if output.requires_grad]
+    if not pulled:
+        return dict.fromkeys(leaves)
+    gradients = torch.autograd.grad(
+        [outputs[n] for n in pulled], list(leaves.values()), [cotangents[n] for n in pulled], allow_unused=True
+    )
+    return {n: g.to_dense() if g is not None and g.is_sparse else g for n, g in zip(leaves, gradients, strict=True)}
 
 
 def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call]:
@@ -101,8 +120,10 @@ def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str,
     fixed = {n: p.detach() for n, p in module.named_parameters() if not p.requires_grad}
     fixed.update({n: b.detach().clone() for n, b in module.named_buffers()})
 
+    dtypes = {n: a.dtype for n, a in arguments.arrays.items()} | {public[n]: p.dtype for n, p in own.items()}
+
     def call(point: Mapping[str, Tensor]) -> Any:
-        wide = any(tensor.dtype == torch.float64 for tensor in point.values())
+        wide = any(tensor.dtype != dtypes[n] for n, tensor in point.items())  # the forward as a float64 reference
         # Fresh buffers each time: running statistics begin where the module's are now, and end with the call.
         state = {n: _as_wide(t) if wide else t.clone() for n, t in fixed.items()}
         state.update({n: point[public[n]] for n in own})

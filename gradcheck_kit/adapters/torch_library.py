@@ -1,14 +1,15 @@
 """torch tensors as a `Library`; the arithmetic stays on the tensor's own device."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradcheck_kit.adapters.randomness import FrozenRandomness
+from gradcheck_kit.adapters.torch_modules import unchanged
 from gradcheck_kit.space import EXPONENT_BITS, Array, FloatVector, Format, Vector
 
 NAMES = {d: str(d).removeprefix("torch.") for d in vars(torch).values() if isinstance(d, torch.dtype)}
@@ -90,15 +91,16 @@ class Torch:
 class FrozenTorchRandomness(FrozenRandomness):
     """Replays torch's generators too, on the CPU and on the CUDA devices in use, in full-precision arithmetic."""
 
-    def __init__(self, arrays: Iterable[Any]) -> None:
+    def __init__(self, arrays: Iterable[Any], modules: Sequence[nn.Module] = ()) -> None:
+        self._modules = modules
         devices = {a.device for a in arrays if isinstance(a, Tensor) and a.device.type == "cuda"}
         self._devices = sorted({d.index or 0 for d in devices})
         super().__init__()
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Also without reduced-precision matrix products."""
-        with super().session(), full_precision():
+        """Also without reduced-precision matrix products; and afterwards with the modules and settings of before."""
+        with super().session(), full_precision(), same_settings(), unchanged(self._modules):
             yield
 
     def _read(self) -> tuple[Any, ...]:
@@ -114,6 +116,17 @@ class FrozenTorchRandomness(FrozenRandomness):
 
     def _same(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
         return super()._same(one, other) and all(torch.equal(a, b) for a, b in zip(one[2], other[2], strict=True))
+
+
+@contextmanager
+def same_settings() -> Iterator[None]:
+    """Afterwards torch's default dtype and whether autograd records are as before, whatever a call has set."""
+    dtype, records = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(records)
 
 
 REDUCED: tuple[tuple[Any, str], ...] = (

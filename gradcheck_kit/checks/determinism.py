@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gradcheck_kit.checks.examination import Examination, passed
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, norm
+from gradcheck_kit.space import FORMATS, Array, Library, norm
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "determinism"
@@ -38,14 +38,18 @@ def _spread(
 ) -> tuple[str, float] | None:
     """The first array that differs by more than a reordered sum would, and by how much of its size."""
     library = examination.library
-    for name, array in one.items():
-        again = other.get(name)
-        if array is None or again is None:
+    for name in {**one, **other}:
+        array, again = one.get(name), other.get(name)
+        if array is None and again is None:
             continue
-        if library.shape(array) != library.shape(again):
+        if array is None or again is None or _form(library, array) != _form(library, again):
             return name, float("inf")
         size = norm(library.vector(array))
         spread = norm(library.vector(array) - library.vector(again))
-        if spread > REORDERING * FORMATS[library.dtype(array)].unit_roundoff * size:
+        if not spread <= REORDERING * FORMATS[library.dtype(array)].unit_roundoff * size:
             return name, spread / size if size else float("inf")
     return None
+
+
+def _form(library: Library, array: Array) -> tuple[str, tuple[int, ...]]:
+    return library.dtype(array), library.shape(array)

@@ -6,8 +6,11 @@ precision, is then judged against it with its own measured rounding.
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from gradcheck_kit.checks.casting import casts_inside
 from gradcheck_kit.checks.examination import Reference, widened
-from gradcheck_kit.space import Array, norm
+from gradcheck_kit.space import Array, Library, norm
 from gradcheck_kit.subject import BudgetSpentError, Forward, Subject
 
 SAME_FUNCTION = 0.1  # a larger relative difference is no rounding: overflow, another random stream, another branch
@@ -15,7 +18,11 @@ FLOAT64 = "float64"
 
 
 def in_float64(
-    subject: Subject, outputs: Mapping[str, Array], forward: Forward, name: str = FLOAT64
+    subject: Subject,
+    outputs: Mapping[str, Array],
+    forward: Forward,
+    generator: np.random.Generator,
+    name: str = FLOAT64,
 ) -> Reference | str:
     """The reference that `forward` is for the subject, or why it is none.
 
@@ -23,6 +30,7 @@ def in_float64(
         subject: whose inputs are widened.
         outputs: the subject's own outputs at its point.
         forward: takes every floating-point array as float64.
+        generator: for the directions in which it is moved, to see whether it casts inside.
         name: what reports call it.
     """
     library = subject.library
@@ -32,6 +40,15 @@ def in_float64(
         raise
     except Exception as error:
         return f"its forward does not take float64 ({type(error).__name__}: {str(error).splitlines()[0][:80]})"
+    reference = Reference(name, forward, wide, library)
+    difference = _difference(library, outputs, wide)
+    if difference is None and casts_inside(subject, reference, generator):
+        difference = "its forward casts to fewer digits inside, so that in float64 it is a staircase"
+    return difference or reference
+
+
+def _difference(library: Library, outputs: Mapping[str, Array], wide: Mapping[str, Array]) -> str | None:
+    """What tells the outputs in float64 from those of the same function in the subject's own precision."""
     if wide.keys() != outputs.keys():
         return "its forward returns other outputs for float64 inputs"
     for key, native in outputs.items():
@@ -42,4 +59,4 @@ def in_float64(
             return "its forward returns another shape for float64 inputs"
         if not norm(here - there) <= SAME_FUNCTION * norm(there):
             return "its forward is another function in float64"
-    return Reference(name, forward, wide, library)
+    return None

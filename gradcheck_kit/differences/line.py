@@ -14,7 +14,7 @@ import numpy as np
 from gradcheck_kit.differences.probe import Kind, Scale, part_of, tangent, typical_size
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
 from gradcheck_kit.space import BLOCK, FORMATS, Array, Arrays, FloatVector, Library, Vector, built, norm
-from gradcheck_kit.subject import BudgetSpentError, Forward
+from gradcheck_kit.subject import BudgetSpentError, Forward, UsageError
 
 BUCKETS = 4096
 """Outputs beyond this many are summed in blocks: their random signs keep the norm of the sums that of the outputs
@@ -146,6 +146,10 @@ class Line:
         for name, u in self.cotangents.items():
             form = FORMATS[self.library.dtype(outputs[name])]
             size = abs(self.library.vector(outputs[name])) * form.unit_roundoff
+            if len(size) != len(u):
+                raise UsageError(
+                    f"{name} has {len(size)} elements where it had {len(u)}; return the same shape every time"
+                )
             parts.append(norm(u * self.library.maximum(size, form.smallest_subnormal)))
         return float(np.linalg.norm(parts)) / np.sqrt(3.0) if parts else 0.0
 

@@ -1,0 +1,78 @@
+"""Does a forward in float64 really work in float64, or does it cast to fewer digits inside and back again?
+
+Such a forward is a staircase: a step far below the digits that it keeps changes nothing, or, where an element sits on
+an edge, far too much; a step above them changes it as it should. A float64 derivative of it is worth nothing.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradcheck_kit.checks.examination import Reference
+from gradcheck_kit.differences.probe import signed_uniform
+from gradcheck_kit.space import FORMATS, Array, Arrays, Vector
+from gradcheck_kit.subject import BudgetSpentError, Subject
+
+FINE_STEP = 2.0**-36  # of each element: far below the 2^-24 of float32, far above the 2^-53 of float64
+COARSE_STEP = 16.0  # units of roundoff of the subject's own format: above the stairs of a cast to that or to float32
+ORDINARY = 2.0**-33  # changes of all outputs by less than this of themselves need no second look
+VISIBLE = 2.0**-46  # of an output: a change expected to be smaller than this may be lost in float64 itself
+FACTOR = 2.0  # how far two slopes of a smooth function may be apart, curvature between the steps included
+
+
+def casts_inside(subject: Subject, reference: Reference, generator: np.random.Generator) -> bool:
+    """Whether most outputs that should follow a small step do not, at the cost of one forward, or two in doubt.
+
+    An output that no step changes (floor, one-hot, a dead unit) says nothing, nor does one that jumps by the same at
+    both steps, nor one whose change float64 itself would lose (1e8 + x²).
+    """
+    library = subject.library
+    point = reference.widened(subject.point)
+    directions = {}
+    for name in subject.differentiable:
+        x = library.vector(point[name])
+        directions[name] = library.shaped(
+            x * library.place(signed_uniform(generator, len(x)), point[name]), point[name]
+        )
+    fine = _changes(reference, point, directions, FINE_STEP)
+    if fine is None:
+        return False
+    here = {name: abs(library.vector(y)) for name, y in reference.outputs.items()}
+    if all(bool(((fine[name] > 0) & (fine[name] <= ORDINARY * here[name])).all()) for name in fine):
+        return False
+    step = COARSE_STEP * max(FORMATS[library.dtype(subject.point[name])].unit_roundoff for name in directions)
+    coarse = _changes(reference, point, directions, step)
+    if coarse is None:
+        return False
+    votes = [_votes(fine[name], coarse[name], here[name], FINE_STEP / step) for name in fine]
+    asked, void = (sum(vote[i] for vote in votes) for i in (0, 1))
+    return 2 * void > asked
+
+
+def _votes(fine: Vector, coarse: Vector, here: Vector, ratio: float) -> tuple[int, int]:
+    """How many outputs can tell, and how many of these do not change at the fine step as the coarse one promises."""
+    expected = coarse * ratio
+    jumps = (fine >= coarse / FACTOR) & (fine > 0)
+    asked = (expected > VISIBLE * here) & ~jumps
+    void = asked & ((fine < expected / FACTOR) | (fine > expected * FACTOR))
+    return int(asked.sum()), int(void.sum())
+
+
+def _changes(reference: Reference, point: Arrays, directions: Arrays, step: float) -> Mapping[str, Vector] | None:
+    """|f(x + step·v) − f(x)| by output; None where that is not defined."""
+    library = reference.library
+    moved: dict[str, Array] = {name: library.moved(point[name], v, step) for name, v in directions.items()}
+    try:
+        with np.errstate(all="ignore"):
+            outputs = reference.forward({**point, **moved})
+    except BudgetSpentError:
+        raise
+    except Exception:
+        return None  # beyond the edge of the domain many functions raise
+    changes = {}
+    for name, y in reference.outputs.items():
+        there = library.vector(outputs[name]) if name in outputs else None
+        if there is None or len(there) != len(library.vector(y)):
+            return None
+        changes[name] = abs(there - library.vector(y))
+    return changes
