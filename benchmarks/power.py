@@ -61,7 +61,7 @@ class Tally:
         self.caught, self.passed, self.draws = self.caught + caught, self.passed + passed, self.draws + 1
 
     def __str__(self) -> str:
-        return f"{self.caught} | {self.passed} of {self.draws}"
+        return f"{self.caught} of {self.draws} | {self.passed} of {self.draws}"
 
 
 def of_subtle(task: tuple[str, int]) -> tuple[str, list[Tally]]:
