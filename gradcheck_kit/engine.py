@@ -8,13 +8,13 @@ import numpy as np
 from gradcheck_kit.adapters import resolve
 from gradcheck_kit.adapters.reference import forward_of
 from gradcheck_kit.checks import contract, determinism, directional, purity
-from gradcheck_kit.checks.examination import Examination, Reference
+from gradcheck_kit.checks.examination import Examination, Reference, widened
 from gradcheck_kit.checks.reference import FLOAT64, in_float64
 from gradcheck_kit.differences.probe import shrunk
 from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
-from gradcheck_kit.space import Array
-from gradcheck_kit.subject import BudgetSpentError, Subject, UsageError
+from gradcheck_kit.space import Array, Arrays
+from gradcheck_kit.subject import BudgetSpentError, Forward, Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
 
 QUESTIONS: dict[str, Callable[[Examination], list[Finding]]] = {
@@ -133,20 +133,20 @@ def prepared(
 ) -> Examination:
     """The subject's outputs at its point and what will be differentiated: all that the questions are given."""
     subject, library = meter.subject, meter.subject.library
-    _visit_elsewhere(subject, generator)
+    _visit_elsewhere(subject.forward, _elsewhere(subject, generator))
     outputs = dict(subject.forward({name: library.copy(array) for name, array in subject.point.items()}))
     dtype = coarsest(subject, outputs)
-    wide = _reference(meter, outputs, dtype, reference, generator)
+    wide = _reference(meter, generator, outputs, dtype, reference)
     demand = DEFAULT_REQUIRE[dtype] if wide is None else REQUIRE_BESIDE_FLOAT64[dtype]
     return Examination(subject, outputs, generator, require or demand, wide)
 
 
 def _reference(
     meter: Meter,
+    generator: np.random.Generator,
     outputs: Mapping[str, Array],
     dtype: str,
     wanted: str | Callable[..., Any] | None,
-    generator: np.random.Generator,
 ) -> Reference | None:
     """What is differentiated in the subject's place; None for its own forward."""
     subject = meter.subject
@@ -154,6 +154,9 @@ def _reference(
         raise UsageError(f"reference={wanted!r}; pass 'float64', 'native', or a function of the same inputs")
     if wanted == "native" or (wanted is None and (dtype == FLOAT64 or subject.reference is None)):
         return None
+    if subject.reference is not None:  # a copy with a state of its own, whose backward may be asked as well
+        at = widened(subject.library, _elsewhere(subject, generator))
+        _visit_elsewhere(meter.counted(subject.reference), at)
     if wanted is None or wanted == FLOAT64:
         forward, name = subject.reference, FLOAT64
     else:
@@ -168,14 +171,17 @@ def _reference(
     raise UsageError(f"reference={name!r} cannot be used for {subject.name}: {found}")
 
 
-def _visit_elsewhere(subject: Subject, generator: np.random.Generator) -> None:
-    """A first forward at another point: a backward that keeps what the first forward saved is then wrong at ours."""
+def _elsewhere(subject: Subject, generator: np.random.Generator) -> Arrays:
+    """A point near the subject's own."""
     library = subject.library
-    elsewhere = {name: library.copy(array) for name, array in subject.point.items()}
-    for name in subject.differentiable:
-        elsewhere[name] = shrunk(library, generator, elsewhere[name])
+    point = {name: library.copy(array) for name, array in subject.point.items()}
+    return point | {name: shrunk(library, generator, point[name]) for name in subject.differentiable}
+
+
+def _visit_elsewhere(forward: Forward, elsewhere: Arrays) -> None:
+    """A first forward at another point: a backward that keeps what the first forward saved is then wrong at ours."""
     try:
-        subject.forward(elsewhere)
+        forward(elsewhere)
     except BudgetSpentError:
         raise
     except Exception:

@@ -35,7 +35,7 @@ def test_the_code_that_a_mutant_was_made_from_passes(mutant: Mutant, seed: int) 
     assert gk.check(mutant.right(np.random.default_rng(seed)), seed=seed)
 
 
-@every_seed
+@pytest.mark.parametrize("seed", SEEDS[:2])
 @pytest.mark.parametrize("right", RIGHT, ids=lambda right: right.name)
 def test_a_right_torch_function_passes(right: Right, seed: int) -> None:
     assert gk.check(right.subject(seed), seed=seed)
@@ -43,4 +43,4 @@ def test_a_right_torch_function_passes(right: Right, seed: int) -> None:
 
 def test_the_tables_are_large_enough_and_their_names_unique() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 35
-    assert len({right.name for right in RIGHT}) == len(RIGHT) >= 30
+    assert len({right.name for right in RIGHT}) == len(RIGHT) >= 90

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 import gradcheck_kit as gk
 from gradcheck_kit.adapters.torch_library import full_precision
 from gradcheck_kit.verdict import Verdict
+from reference_impls.layers import Affine
 from reference_impls.networks import MLP
+from tests.mutants.relu_network import AffineOfFirstInput
 
 ROOT = Path(__file__).resolve().parents[2]
 Values = npt.NDArray[Any]
@@ -504,3 +506,16 @@ def test_full_precision_may_be_nested() -> None:
         assert everything() == inside
         assert True not in inside
     assert everything() == before != inside
+
+
+# ---------------------------------------------------------------- a state of its own
+
+
+def test_a_layer_that_keeps_its_first_input_is_wrong_in_float32_too_and_not_short_of_digits() -> None:
+    """Its copy in float64 keeps the first input that it sees: that must not be the point, where it would be right."""
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        W, b, x = (generator.normal(size=shape).astype(np.float32) for shape in ((4, 3), (3,), (5, 4)))
+        report = gk.examine(AffineOfFirstInput(W, b), x, seed=seed)
+        assert report.verdict is FAIL, f"seed {seed}\n{report}"
+        assert gk.examine(Affine(W, b), x, seed=seed), f"seed {seed}"
