@@ -207,7 +207,8 @@ def inner(one: Vector, other: Vector) -> float:
 
 def norm(vector: Vector) -> float:
     """The Euclidean norm ‖vector‖₂; scaled where its square would overflow or underflow."""
-    square = inner(vector, vector)
+    with np.errstate(over="ignore"):
+        square = inner(vector, vector)
     if LEAST_SQUARE < square < math.inf:
         return math.sqrt(square)
     largest = float(abs(vector).max()) if len(vector) else 0.0

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Measurement, Round, Seen
@@ -83,6 +85,7 @@ class _Case:
         return [m for m in self.measurements if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]
 
 
+@np.errstate(all="ignore")  # a step may leave the domain, and a huge gradient overflow: both are answers
 def ask(examination: Examination) -> list[Finding]:
     """One finding for every differentiable input."""
     names, places = examination.subject.differentiable, Places(examination)
@@ -108,14 +111,17 @@ def _together(examination: Examination, names: Sequence[str], places: Places) ->
 
 
 def _look_together(examination: Examination, look: Look, names: Sequence[str], places: Places) -> Seen:
-    """Numbers alone: the round's arrays, which may be large, go with it."""
+    """The first attempt that agrees, else the last. Numbers alone: the round's arrays, which may be large, go with it.
+
+    One attempt more at all is cheaper than looks at each.
+    """
     together = replace(look, together=True)
     lean = places.lean(together)
-    if lean is not None:
-        seen = Round(examination, lean, places).measure(names).seen
+    for attempt in [*([] if lean is None else [lean]), together, replace(together, shrink=8.0)]:
+        seen = Round(examination, attempt, places).measure(names).seen
         if seen.comparison.outcome(examination.require) is Outcome.AGREES:
-            return seen
-    return Round(examination, together, places).measure(names).seen
+            break
+    return seen
 
 
 def _still_open(cases: list[_Case]) -> bool:

@@ -171,7 +171,7 @@ class Round:
     def _own_rounding(self, changes: Sequence[Sequence[Change]], scale: float, length: float) -> float:
         """The backward's own rounding error, from how far it moves under a dither; not less than its last places."""
         along = max(abs(sum(change for change, _ in dither)) for dither in changes)
-        spread = math.sqrt(sum(size**2 for dither in changes for _, size in dither) / len(changes))
+        spread = math.hypot(*(size for dither in changes for _, size in dither)) / math.sqrt(len(changes))
         form = self.backward.form
         last_places = max(form.unit_roundoff * scale, form.smallest_subnormal * length) / math.sqrt(3)
         return DITHER_FACTOR * max(along, spread, last_places)

@@ -1,9 +1,11 @@
 """A directional derivative with its own error bound: the ladder of steps, the cluster, and when to stop."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
+
+import numpy as np
 
 from gradcheck_kit.differences import kinks
 from gradcheck_kit.differences import noise as noise_of
@@ -18,6 +20,8 @@ Sample = Callable[[float], FloatVector | None]
 GAIN = 0.5  # a larger ladder is worth its cost if it halves the bound
 PATIENCE = 2  # ladders in a row that do not
 RUNGS_WITH_PRIOR = 3
+LEAP = 16  # where smaller steps gain nothing, a kink is in the way: it may be much nearer
+SQUARABLE = 400  # binary exponents up to which squares, and sums of them, are numbers
 GUARD_OFFSETS = (-1, 0, 1)  # of the cluster: enough for its own derivative, too few for its noise
 ORDINARY_NOISE = 10.0  # σ ÷ floor of ordinary code is 0.5–5
 EVALUATIONS = 40  # a ladder that has not settled by then will not
@@ -104,6 +108,20 @@ class Estimate:
         """A bound on the distance from `value` to anything between the one-sided derivatives; None without a kink."""
         return self.half_jump + self.slack_at_kink if self.half_jump > 0.0 else None
 
+    def times(self, unit: float) -> "Estimate":
+        """The same in other units."""
+        return replace(
+            self,
+            value=self.value * unit,
+            size=self.size * unit,
+            rounding=self.rounding * unit,
+            truncation=self.truncation * unit,
+            curvature=self.curvature * unit,
+            half_jump=self.half_jump * unit,
+            slack_at_kink=self.slack_at_kink * unit,
+            kinked=tuple(output.times(unit) for output in self.kinked),
+        )
+
     @property
     def smooth(self) -> bool:
         """Whether all controls held: even part, cross-scale guard, explained noise."""
@@ -133,7 +151,25 @@ def differentiate(
         prior: from a search along another line through the same point: the noise is then not measured again, and the
             ladder has three rungs.
     """
-    return _Search(sample, floor, scheme, scale, centre, prior).run()
+    here = sample(0.0) if centre is None else centre
+    unit = _unit(here, scale)
+    if unit == 1.0:
+        return _Search(sample, floor, scheme, scale, here, prior).run()
+
+    def scaled(t: float) -> FloatVector | None:
+        values = sample(t)
+        return None if values is None else values / unit
+
+    centre = None if here is None else here / unit
+    return _Search(scaled, floor / unit, scheme, scale / unit, centre, prior).run().times(unit)
+
+
+def _unit(centre: FloatVector | None, scale: float) -> float:
+    """1, or the power of two in which values are counted whose squares would overflow or underflow."""
+    largest = scale if centre is None else max(scale, float(np.abs(centre).max(initial=0.0)))
+    if not math.isfinite(largest) or largest == 0.0 or 2.0**-SQUARABLE < largest < 2.0**SQUARABLE:
+        return 1.0
+    return 2.0 ** max(math.frexp(largest)[1], -1021)
 
 
 class _Search:
@@ -149,8 +185,9 @@ class _Search:
         prior: Prior | None,
     ) -> None:
         self._sample, self._floor, self._scheme, self._scale, self._prior = sample, floor, scheme, scale, prior
-        self._values: dict[float, FloatVector | None] = {} if centre is None else {0.0: centre}
+        self._values: dict[float, FloatVector | None] = {0.0: centre}
         self._failed: set[float] = set()
+        self._climbed: set[float] = set()
         first, rungs = (scheme.first_step, scheme.rungs) if prior is None else (prior.first_step, RUNGS_WITH_PRIOR)
         self._steps = [first / 2**k for k in range(rungs)]
 
@@ -190,29 +227,44 @@ class _Search:
             if candidate is not None and (best is None or candidate.bound < best.bound):
                 best = candidate
             in_vain = 0 if gained else in_vain + 1
-            settled = best is not None and (best.bound <= scheme.target * self._scale or in_vain >= PATIENCE)
-            if settled or len(self._values) + 4 > EVALUATIONS or not self._grow(best):
+            if best is not None and best.bound <= scheme.target * self._scale:
+                return best
+            if len(self._values) + 6 > EVALUATIONS or not self._grow(best, in_vain, centre, noise):
                 return best
 
-    def _grow(self, best: Entry | None) -> bool:
-        """Two smaller rungs while truncation dominates, one larger while rounding does; False at the limits."""
+    def _grow(self, best: Entry | None, in_vain: int, centre: FloatVector, noise: Noise) -> bool:
+        """Smaller rungs while truncation dominates, one larger while rounding does; False at the limits."""
         scheme, steps = self._scheme, self._steps
         if best is None or best.truncation + best.curvature > best.rounding:
+            at_point = in_vain and self._shape(centre, noise).kind in (kinks.Kind.KINK, kinks.Kind.JUMP)
+            if in_vain and not at_point:
+                return self._leap()
+            if best is not None and in_vain >= PATIENCE:
+                return False
             smaller = [h for h in (steps[-1] / 2, steps[-1] / 4) if h >= scheme.smallest_step]
             steps += smaller
             return bool(smaller)
         larger = 2 * steps[0]
-        if larger > scheme.largest_step or steps[0] in self._failed:
+        if in_vain >= PATIENCE or larger > scheme.largest_step or steps[0] in self._failed:
             return False
         steps.insert(0, larger)
         return True
 
-    def _ladder(self) -> tuple[list[float], list[FloatVector], list[FloatVector]]:
+    def _leap(self) -> bool:
+        """A new ladder far below this one."""
+        lowest = self._steps[-1]
+        first = max(lowest / LEAP, 4 * self._scheme.smallest_step)
+        if first >= lowest:
+            return False
+        self._steps = [first, first / 2, first / 4]
+        return True
+
+    def _ladder(self, steps: Sequence[float]) -> tuple[list[float], list[FloatVector], list[FloatVector]]:
         """The rungs below the last one that failed: larger steps are no neighbours of the smaller ones."""
         usable: list[float] = []
         plus: list[FloatVector] = []
         minus: list[FloatVector] = []
-        for h in self._steps:
+        for h in steps:
             up, down = self._at(h), self._at(-h)
             if up is None or down is None:
                 self._failed.add(h)
@@ -224,15 +276,20 @@ class _Search:
         return usable, plus, minus
 
     def _entries(self, centre: FloatVector, noise: Noise) -> list[Entry]:
-        steps, plus, minus = self._ladder()
+        self._climbed.update(self._steps)
+        steps, plus, minus = self._ladder(self._steps)
         if len(steps) < 2:  # no two rungs in a row within the domain
             return []
         return entries(steps, plus, minus, centre, noise.sigma, self._scheme.form.unit_roundoff)
 
+    def _shape(self, centre: FloatVector, noise: Noise) -> kinks.Shape:
+        """From the rungs of every ladder that was climbed."""
+        steps, plus, minus = self._ladder(sorted(self._climbed, reverse=True))
+        return kinks.classify(steps, plus, minus, centre, noise.sigma)
+
     def _judged(self, best: Entry, centre: FloatVector, noise: Noise) -> Estimate:
         """The entry as an estimate, once its shape and the cluster's own derivative have been asked."""
-        steps, plus, minus = self._ladder()
-        shape = kinks.classify(steps, plus, minus, centre, noise.sigma)
+        shape = self._shape(centre, noise)
         obstacle, trusted = self._control(best, noise)
         if shape.kind is kinks.Kind.KINK or (obstacle is None and best.curvature > best.rounding + best.truncation):
             obstacle = Obstacle.KINK

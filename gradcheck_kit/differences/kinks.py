@@ -38,6 +38,10 @@ class KinkedOutput:
     half_jump: float
     error: float
 
+    def times(self, unit: float) -> "KinkedOutput":
+        """The same in other units."""
+        return KinkedOutput(self.position, self.slope * unit, self.half_jump * unit, self.error * unit)
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -59,7 +63,7 @@ def classify(
     """The kind of point from the smallest steps whose A(h) rises above the noise.
 
     Args:
-        steps: falling by halves.
+        steps: falling.
         plus, minus: φ(h), φ(−h) as vectors.
         centre: φ(0).
         sigma: the standard deviation of the noise in one evaluation.
@@ -70,7 +74,11 @@ def classify(
     if len(seen) < 3 or seen != list(range(seen[0], seen[0] + len(seen))):
         return Shape(Kind.SMOOTH if not seen or len(seen) < 3 else Kind.ROUGH)
     last, middle, first = seen[-1], seen[-2], seen[-3]
-    exponents = [math.log2(sizes[i] / sizes[j]) for i, j in ((middle, last), (first, middle))]
+    exponents = [
+        math.log2(sizes[i] / sizes[j]) / math.log2(steps[i] / steps[j]) for i, j in ((middle, last), (first, middle))
+    ]
+    if last + 1 < len(steps) and sizes[last] * steps[last + 1] / steps[last] > 2 * ABOVE_NOISE * sigma:
+        return Shape(Kind.SMOOTH)  # a kink at the point would show at the next step too: this one is farther off
     if all(abs(p - 1.0) <= AGREEMENT for p in exponents):
         here, before = (float(np.abs(bends[k]).sum()) / (2 * steps[k]) for k in (last, middle))
         return Shape(Kind.KINK, here, 2 * abs(here - before), _outputs(steps, plus, minus, bends, last, sigma))

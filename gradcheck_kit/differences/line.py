@@ -151,7 +151,7 @@ class Line:
                     f"{name} has {len(size)} elements where it had {len(u)}; return the same shape every time"
                 )
             parts.append(norm(u * self.library.maximum(size, form.smallest_subnormal)))
-        return float(np.linalg.norm(parts)) / np.sqrt(3.0) if parts else 0.0
+        return math.hypot(*parts) / math.sqrt(3.0)
 
     def ground(self, outputs: Mapping[str, Array]) -> float:
         """‖u∘y‖₂; for a function that is zero, the smallest size that its format holds to full precision."""

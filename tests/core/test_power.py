@@ -1,12 +1,14 @@
 """How small an error is caught without any option; the right gradient of the same function passes."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
 import gradcheck_kit as gk
 from benchmarks import power
+from tests.mutants.relu_network import relu_network
 from tests.mutants.subtle import SUBTLE, Subtle, normal, times
 
 SEEDS = range(5)
@@ -18,6 +20,32 @@ def test_a_subtle_error_is_caught_and_the_right_gradient_passes(name: str) -> No
         wrong, right = (SUBTLE[name].examine(seed, spoilt) for spoilt in (True, False))
         assert wrong.verdict is gk.Verdict.FAIL, f"seed {seed}\n{wrong}"
         assert right.verdict is gk.Verdict.PASS, f"seed {seed}\n{right}"
+
+
+EXTREME = {
+    "1e308·x": (1e308, 0.3),
+    "1e300·x at 1e5": (1e300, 1e5),
+    "2x at 1e306": (2.0, 1e306),
+    "1e-308·x": (1e-308, 1.0),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", EXTREME)
+def test_at_either_end_of_the_format_right_and_wrong_are_told_apart(name: str) -> None:
+    slope, size = EXTREME[name]
+    x = np.linspace(0.5, 2.0, 6) * size
+    for factor in (1.0, 1.01, -1.0, 0.0):
+        report = gk.examine(lambda x: x * slope, x, vjp=lambda u, x, f=factor: f * slope * u)
+        assert report.verdict is (gk.Verdict.PASS if factor == 1.0 else gk.Verdict.FAIL), f"{factor}\n{report}"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_network_of_kinks_passes_at_the_price_of_a_few_looks(dtype: type[np.floating[Any]]) -> None:
+    """With ordinary steps a kink is inside every stencil, and where all weights move as one far below them too."""
+    report = gk.examine(relu_network(np.random.default_rng(3), dtype), seed=3)
+    assert report.verdict is gk.Verdict.PASS, str(report)
+    assert report.cost.forward + report.cost.vjp < 200
 
 
 @pytest.mark.parametrize("factor", [-1.0, 1.0, 1.5])
