@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.adapters.private_copy import reachable
+
 
 class FrozenRandomness:
     """Replays Python's and NumPy's global generators from the state they had at construction.
@@ -75,3 +77,30 @@ class FrozenRandomness:
 
     def _same(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
         return bool(one[0] == other[0] and all(np.array_equal(a, b) for a, b in zip(one[1], other[1], strict=True)))
+
+
+class OwnGenerators:
+    """The generators that a layer holds itself, such as `self.rng`: wound back, every forward draws the same numbers.
+
+    To be made of a private copy, whose generators nobody else draws from.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        generators = list(reachable(layer, (np.random.Generator, np.random.RandomState, random.Random)))
+        self._states = [(generator, _state(generator)) for generator in generators]
+
+    def rewind(self) -> None:
+        """Put every generator into the state it had at construction."""
+        for generator, state in self._states:
+            if isinstance(generator, np.random.Generator):
+                generator.bit_generator.state = state
+            elif isinstance(generator, np.random.RandomState):
+                generator.set_state(state)
+            else:
+                generator.setstate(state)
+
+
+def _state(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
