@@ -130,8 +130,7 @@ class _Twin:
         for name, (place, _) in self.places.items():
             if name in point:
                 place.write(self.layer, point[name], self.library, self.title, name)
-        self.own_generators.rewind()
-        with self.randomness.replayed("forward"):
+        with self.randomness.replayed("forward"), self.own_generators.replayed():
             returned = self.layer.forward(*self.arguments.placed(point))
         self._structure = Structure.of(returned)
         return named_outputs(self.library, returned)

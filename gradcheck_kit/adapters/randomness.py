@@ -80,18 +80,34 @@ class FrozenRandomness:
 
 
 class OwnGenerators:
-    """The generators that a layer holds itself, such as `self.rng`: wound back, every forward draws the same numbers.
+    """The generators that a layer holds itself, such as `self.rng`: in every forward they draw the same numbers.
 
-    To be made of a private copy, whose generators nobody else draws from.
+    A backward has nothing to draw, so there they go on, and what they change is seen. To be made of a private copy,
+    whose generators nobody else draws from.
     """
 
     def __init__(self, layer: Any) -> None:
-        generators = list(reachable(layer, (np.random.Generator, np.random.RandomState, random.Random)))
-        self._states = [(generator, _state(generator)) for generator in generators]
+        self._held = list(reachable(layer, (np.random.Generator, np.random.RandomState, random.Random)))
+        self._frozen = self._read()
 
-    def rewind(self) -> None:
-        """Put every generator into the state it had at construction."""
-        for generator, state in self._states:
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Within the block the generators start from their first state; afterwards they are as they were before."""
+        if not self._held:
+            yield
+            return
+        before = self._read()
+        self._write(self._frozen)
+        try:
+            yield
+        finally:
+            self._write(before)
+
+    def _read(self) -> list[Any]:
+        return [_state(generator) for generator in self._held]
+
+    def _write(self, states: list[Any]) -> None:
+        for generator, state in zip(self._held, states, strict=True):
             if isinstance(generator, np.random.Generator):
                 generator.bit_generator.state = state
             elif isinstance(generator, np.random.RandomState):

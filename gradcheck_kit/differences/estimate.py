@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from gradcheck_kit.differences import kinks
@@ -22,6 +22,8 @@ GUARD_OFFSETS = (-1, 0, 1)  # of the cluster: enough for its own derivative, too
 ORDINARY_NOISE = 10.0  # σ ÷ floor of ordinary code is 0.5–5
 EVALUATIONS = 40  # a ladder that has not settled by then will not
 NOISE_UNEXPLAINED = 300.0  # σ ÷ floor beyond which rounding is no explanation
+UNDERFLOWS = 2.0**-450  # of outputs below this the squares of the noise would underflow,
+MAGNIFIED = 2.0**600  # so they are multiplied by this, exactly
 GUARD_USELESS = 0.05  # a guard whose own error is more than this part of the slope cannot vouch for it
 
 
@@ -109,6 +111,15 @@ class Estimate:
         """Whether all controls held: even part, cross-scale guard, explained noise."""
         return self.obstacle is None
 
+    def scaled(self, factor: float) -> "Estimate":
+        """The same of the function times a positive factor."""
+        outputs = tuple(
+            replace(o, slope=o.slope * factor, half_jump=o.half_jump * factor, error=o.error * factor)
+            for o in self.kinked
+        )
+        numbers = ("value", "size", "rounding", "truncation", "curvature", "half_jump", "slack_at_kink")
+        return replace(self, kinked=outputs, **{name: getattr(self, name) * factor for name in numbers})
+
 
 NOTHING_TO_DIFFERENTIATE = Estimate(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
 """The derivative of a function of no elements."""
@@ -158,6 +169,8 @@ class _Search:
         centre = self._at(0.0)
         if centre is None:
             return self._nothing(Obstacle.DOMAIN)
+        if 0.0 < abs(centre).max(initial=0.0) < UNDERFLOWS:
+            return self._magnified()
         offsets = noise_of.OFFSETS if self._prior is None else GUARD_OFFSETS
         cluster = [self._at(j * self._scheme.noise_step) for j in offsets]
         known = [value for value in cluster if value is not None]
@@ -173,6 +186,20 @@ class _Search:
         if best is None:
             return self._nothing(Obstacle.DOMAIN if self._failed else Obstacle.KINK)
         return self._judged(best, centre, noise)
+
+    def _magnified(self) -> Estimate:
+        """The estimate of a function whose values are tiny, from the same function times a power of two."""
+
+        def sample(t: float) -> FloatVector | None:
+            value = self._at(t)
+            if value is None or abs(value).max() > 1 / UNDERFLOWS / MAGNIFIED:
+                return None  # a step to where the function is not tiny: its square would overflow
+            magnified: FloatVector = value * MAGNIFIED
+            return magnified
+
+        floor, scale = self._floor * MAGNIFIED, self._scale * MAGNIFIED
+        # A prior tells the noise by its floor, so it serves the magnified function as well.
+        return differentiate(sample, floor, self._scheme, scale, sample(0.0), self._prior).scaled(1 / MAGNIFIED)
 
     def _at(self, t: float) -> FloatVector | None:
         if t not in self._values:

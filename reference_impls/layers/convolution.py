@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from reference_impls.layers.arguments import cotangent_array, float_array, image_batch, same_dtype
+from reference_impls.layers.arguments import Pair, cotangent_array, float_array, image_batch, same_dtype
 from reference_impls.layers.layer import Array, Layer
 from reference_impls.layers.summation import sum_over
-from reference_impls.layers.windows import Pair, Windows
+from reference_impls.layers.windows import Windows
 
 
 class Conv2d(Layer[tuple[Array, Array, tuple[int, ...], tuple[int, ...]]]):

@@ -20,8 +20,8 @@ class Layer(Generic[Saved]):
 
     - arrays are float16, float32 or float64; the output has the inputs' dtype, a gradient that of its input;
     - a cotangent has the output's shape; one of another float dtype is first cast to the output's;
-    - no argument of forward or backward is ever written to, and every gradient is a fresh array: it shares no memory with an input,
-      the cotangent or another gradient;
+    - no argument of forward or backward is ever written to, and every gradient is a fresh array: it shares no
+      memory with an input, the cotangent or another gradient;
     - ``backward`` belongs to the latest ``forward``, may be called again, and overwrites ``grads``: nothing
       accumulates.
 

@@ -92,7 +92,9 @@ class SoftmaxWithLoss(ReducedLoss[tuple[Array, Array]]):
         kept = logits.dtype.type(1 - self.label_smoothing)
         if labels.ndim == 1:
             labels = np.eye(classes, dtype=logits.dtype)[labels]
-        return labels.astype(logits.dtype, copy=False) * kept + logits.dtype.type(self.label_smoothing / classes)
+        smoothed: Array = labels.astype(logits.dtype, copy=False) * kept
+        smoothed += logits.dtype.type(self.label_smoothing / classes)
+        return smoothed
 
 
 class MSELoss(ReducedLoss[Array]):

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from reference_impls.layers.arguments import cotangent_array, image_batch
+from reference_impls.layers.arguments import Pair, cotangent_array, image_batch
 from reference_impls.layers.layer import Array, Layer, Saved
-from reference_impls.layers.windows import Pair, Windows
+from reference_impls.layers.windows import Windows
 
 
 class _Pool2d(Layer[Saved]):

@@ -75,13 +75,14 @@ def log_softmax(x: Array, axis: int) -> Array:
     """Return ``log(softmax(x))`` along ``axis``, of x's shape and float dtype."""
     # log softmax(x) = x - m - log(sum(exp(x - m))) for any m; with m = max(x) no exponential exceeds 1.
     shifted = x - _largest(x, axis)
-    log_p: Array = shifted - np.log(sum_over(np.exp(shifted), axis, keepdims=True))
+    with np.errstate(divide="ignore"):  # the sum is 0 for an axis of length 0 alone, and at least 1 else
+        log_p: Array = shifted - np.log(sum_over(np.exp(shifted), axis, keepdims=True))
     return log_p
 
 
 def _largest(x: Array, axis: int) -> Array:
     # The initial value is for an axis of length 0, which has no largest element.
-    return np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.asarray(np.max(x, axis=axis, keepdims=True, initial=-np.inf))
 
 
 def _checked_axis(owner: str, axis: int) -> int:
