@@ -80,7 +80,7 @@ class Conv2d(Layer[tuple[Array, Array, tuple[int, ...], tuple[int, ...]]]):
         self.windows.check_fit("Conv2d", x)
         windows = self.windows.cut(self.windows.pad(x))
         rows_out, columns_out = windows.shape[4:]
-        columns = windows.reshape(len(x), self.groups, W[0].size, rows_out * columns_out)  # a copy, for they overlap
+        columns = windows.reshape(len(x), self.groups, W[0].size, rows_out * columns_out)  # copied where they overlap
         out: Array = (self._filters(W) @ columns).reshape(len(x), len(W), rows_out, columns_out)
         if "b" in self.params:
             out += self.params["b"][:, np.newaxis, np.newaxis]
