@@ -1,6 +1,8 @@
 """From anything with a gradient to a Subject: what is found, what it is called, and that nothing of it is touched."""
 
+import copy
 import operator
+import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
