@@ -2,7 +2,8 @@
 
 Maths on top, code below: every class states its formula and the derivative that its ``backward`` computes.
 
-- ``reference_impls.layers``: Add, Mul, ReLU, Sigmoid, Affine, SoftmaxWithLoss, MSELoss, BCELoss
+- ``reference_impls.layers``: arithmetic, activations, affine, convolution, pooling, norms, dropout, embedding,
+  softmax, losses
 - ``reference_impls.networks``: MLP, XORNet
 - ``reference_impls.optimizers``: SGD
 - ``reference_impls.datasets``: the data they learn

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.private_copy import private_copy
-from gradcheck_kit.adapters.randomness import FrozenRandomness
+from gradcheck_kit.adapters.randomness import FrozenRandomness, OwnGenerators
 from gradcheck_kit.adapters.signature import (
     Arguments,
     Structure,
@@ -88,6 +88,7 @@ class _Twin:
     randomness: FrozenRandomness
 
     def __post_init__(self) -> None:
+        self.own_generators = OwnGenerators(self.layer)
         self.places: dict[str, tuple[_Place, _Place]] = {}
 
     def find_parameters(self) -> None:
@@ -129,7 +130,7 @@ class _Twin:
         for name, (place, _) in self.places.items():
             if name in point:
                 place.write(self.layer, point[name], self.library, self.title, name)
-        with self.randomness.replayed("forward"):
+        with self.randomness.replayed("forward"), self.own_generators.replayed():
             returned = self.layer.forward(*self.arguments.placed(point))
         self._structure = Structure.of(returned)
         return named_outputs(self.library, returned)

@@ -27,7 +27,7 @@ def private_copy(original: Any, *, float64: bool = False) -> Any:
     """
     memo: dict[int, Any] = {}
     owners: dict[int, NDArray] = {}
-    for item in _reachable(original):
+    for item in reachable(original, (np.ndarray, ModuleType)):
         if isinstance(item, ModuleType):  # such as self.xp = numpy: nothing to copy
             memo[id(item)] = item
         else:
@@ -54,8 +54,8 @@ def _rebuilt(array: NDArray, owners: dict[int, NDArray], float64: bool) -> NDArr
     return view
 
 
-def _reachable(root: Any) -> Iterator[Any]:
-    """Every array and every module that can be reached from an object, each once."""
+def reachable(root: Any, kinds: tuple[type, ...]) -> Iterator[Any]:
+    """Everything of these kinds that can be reached from an object, each once; nothing is looked for inside it."""
     seen: set[int] = set()
     waiting = [root]
     while waiting:
@@ -63,7 +63,7 @@ def _reachable(root: Any) -> Iterator[Any]:
         if id(item) in seen or isinstance(item, type):
             continue
         seen.add(id(item))
-        if isinstance(item, np.ndarray | ModuleType):
+        if isinstance(item, kinds):
             yield item
         elif isinstance(item, Mapping):
             waiting.extend(item.values())

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.adapters.private_copy import reachable
+
 
 class FrozenRandomness:
     """Replays Python's and NumPy's global generators from the state they had at construction.
@@ -75,3 +77,46 @@ class FrozenRandomness:
 
     def _same(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
         return bool(one[0] == other[0] and all(np.array_equal(a, b) for a, b in zip(one[1], other[1], strict=True)))
+
+
+class OwnGenerators:
+    """The generators that a layer holds itself, such as `self.rng`: in every forward they draw the same numbers.
+
+    A backward has nothing to draw, so there they go on, and what they change is seen. To be made of a private copy,
+    whose generators nobody else draws from.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        self._held = list(reachable(layer, (np.random.Generator, np.random.RandomState, random.Random)))
+        self._frozen = self._read()
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Within the block the generators start from their first state; afterwards they are as they were before."""
+        if not self._held:
+            yield
+            return
+        before = self._read()
+        self._write(self._frozen)
+        try:
+            yield
+        finally:
+            self._write(before)
+
+    def _read(self) -> list[Any]:
+        return [_state(generator) for generator in self._held]
+
+    def _write(self, states: list[Any]) -> None:
+        for generator, state in zip(self._held, states, strict=True):
+            if isinstance(generator, np.random.Generator):
+                generator.bit_generator.state = state
+            elif isinstance(generator, np.random.RandomState):
+                generator.set_state(state)
+            else:
+                generator.setstate(state)
+
+
+def _state(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()

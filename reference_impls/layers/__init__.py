@@ -5,10 +5,41 @@ respect to that output and returns its derivative with respect to the inputs. Pa
 and after ``backward`` their gradients lie in ``grads``. ``Layer`` says what every layer promises.
 """
 
-from reference_impls.layers.activations import ReLU, Sigmoid
+from reference_impls.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from reference_impls.layers.affine import Affine
 from reference_impls.layers.arithmetic import Add, Mul
+from reference_impls.layers.convolution import Conv2d
+from reference_impls.layers.dropout import Dropout
+from reference_impls.layers.embedding import Embedding
+from reference_impls.layers.flatten import Flatten
 from reference_impls.layers.layer import Layer
-from reference_impls.layers.losses import BCELoss, MSELoss, SoftmaxWithLoss
+from reference_impls.layers.losses import BCELoss, BCEWithLogitsLoss, MSELoss, SoftmaxWithLoss
+from reference_impls.layers.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from reference_impls.layers.pooling import AvgPool2d, MaxPool2d
+from reference_impls.layers.softmax import LogSoftmax, Softmax
 
-__all__ = ["Add", "Affine", "BCELoss", "Layer", "MSELoss", "Mul", "ReLU", "Sigmoid", "SoftmaxWithLoss"]
+__all__ = [
+    "Add",
+    "Affine",
+    "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool2d",
+    "Mul",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "SoftmaxWithLoss",
+    "Tanh",
+]

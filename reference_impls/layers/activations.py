@@ -1,10 +1,10 @@
-"""ReLU and Sigmoid: one input of any shape, applied element by element."""
+"""ReLU, LeakyReLU, Sigmoid and Tanh: one input of any shape, applied element by element."""
 
 from typing import Any
 
 import numpy as np
 
-from reference_impls.layers.arguments import cotangent_array, float_array
+from reference_impls.layers.arguments import cotangent_array, float_array, real_number
 from reference_impls.layers.layer import Array, Layer
 
 
@@ -21,7 +21,7 @@ class ReLU(Layer[tuple[Array, np.dtype[Any]]]):
         # x <= 0 and not ~(x > 0): nan is not blocked.
         blocked = np.asarray(x <= 0)
         self._save((blocked, x.dtype))
-        return np.where(blocked, x.dtype.type(0), x)
+        return np.asarray(np.maximum(x, x.dtype.type(0)))
 
     def backward(self, cotangent: Array) -> Array:
         """Return ``dx``, of the input's shape and dtype, for a cotangent of that shape.
@@ -36,6 +36,31 @@ class ReLU(Layer[tuple[Array, np.dtype[Any]]]):
         return np.where(blocked, dtype.type(0), cotangent)
 
 
+class LeakyReLU(Layer[tuple[Array, np.dtype[Any]]]):
+    """``out = x`` where ``x > 0`` and ``slope * x`` elsewhere, so ``dx = cotangent`` or ``slope * cotangent``.
+
+    At the kink, ``x = 0``, the gradient is the slope's, as in torch. Maas, Hannun & Ng (2013).
+    """
+
+    def __init__(self, slope: float = 0.01) -> None:
+        """Choose the slope on the left; TypeError if it is no number, ValueError if negative or not finite."""
+        super().__init__()
+        self.slope = real_number("LeakyReLU", "slope", slope, low=0.0)
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for a float16/32/64 array of any shape; TypeError for anything else."""
+        x = float_array("LeakyReLU", "x", x)
+        right = np.asarray(x > 0)
+        self._save((right, x.dtype))
+        return np.where(right, x, x.dtype.type(self.slope) * x)
+
+    def backward(self, cotangent: Array) -> Array:
+        """Return ``dx``; shapes, dtypes and errors as in ``ReLU.backward``."""
+        right, dtype = self._saved_by_forward()
+        cotangent = cotangent_array("LeakyReLU", cotangent, right.shape, dtype)
+        return np.where(right, cotangent, dtype.type(self.slope) * cotangent)
+
+
 class Sigmoid(Layer[Array]):
     """``out = 1 / (1 + exp(-x))``, so ``dx = cotangent * (1 - out) * out``.
 
@@ -45,12 +70,7 @@ class Sigmoid(Layer[Array]):
 
     def forward(self, x: Array) -> Array:
         """Return the sigmoid of a float16/32/64 array of any shape; TypeError for anything else."""
-        x = float_array("Sigmoid", "x", x)
-        # exp of a negative number only: 1 / (1 + e^-x) on the right, e^x / (1 + e^x) on the left.
-        small = np.exp(-np.abs(x))
-        out = np.where(x < 0, small, x.dtype.type(1)) / (1 + small)
-        # NumPy makes 0-d results scalars (and NumPy 1 makes them float64).
-        out = np.asarray(out, dtype=x.dtype)
+        out = sigmoid(float_array("Sigmoid", "x", x))
         self._save(out)
         return out
 
@@ -59,3 +79,32 @@ class Sigmoid(Layer[Array]):
         out = self._saved_by_forward()
         cotangent = cotangent_array("Sigmoid", cotangent, out.shape, out.dtype)
         return np.asarray(cotangent * (1 - out) * out, dtype=out.dtype)
+
+
+class Tanh(Layer[Array]):
+    """``out = tanh(x)``, so ``dx = cotangent * (1 - out**2)``.
+
+    In both tails ``1 - out**2`` cancels, and is 0 once ``out`` has rounded to ±1, as in torch.
+    """
+
+    def forward(self, x: Array) -> Array:
+        """Return ``tanh(x)`` for a float16/32/64 array of any shape; TypeError for anything else."""
+        x = float_array("Tanh", "x", x)
+        out = np.asarray(np.tanh(x))
+        self._save(out)
+        return out
+
+    def backward(self, cotangent: Array) -> Array:
+        """Return ``dx``; shapes, dtypes and errors as in ``ReLU.backward``."""
+        out = self._saved_by_forward()
+        cotangent = cotangent_array("Tanh", cotangent, out.shape, out.dtype)
+        return np.asarray(cotangent * (1 - out * out), dtype=out.dtype)
+
+
+def sigmoid(x: Array) -> Array:
+    """Return ``1 / (1 + exp(-x))`` as an array of x's shape and float dtype, accurate in both tails."""
+    # exp of a negative number only: 1 / (1 + e^-x) on the right, e^x / (1 + e^x) on the left.
+    small = np.exp(-np.abs(x))
+    out = np.where(x < 0, small, x.dtype.type(1)) / (1 + small)
+    # NumPy makes 0-d results scalars (and NumPy 1 makes them float64).
+    return np.asarray(out, dtype=x.dtype)

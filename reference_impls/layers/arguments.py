@@ -1,11 +1,13 @@
 """Is this argument what the layer needs? If not: what was passed, what belongs there, what to type."""
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from reference_impls.layers.layer import Array
+
+Pair: TypeAlias = tuple[int, int]
 
 FLOAT_DTYPES = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 
@@ -148,3 +150,45 @@ def batch_of_rows(owner: str, x: Array, features: int, parameter_shape: tuple[in
         )
     # Not reshape(batch, -1), which an empty batch leaves undecided.
     return x.reshape(x.shape[0], features)
+
+
+def image_batch(owner: str, x: object) -> Array:
+    """Return ``x``, a float16/32/64 array of shape (batch, channels, rows, columns), uncopied."""
+    array = float_array(owner, "x", x)
+    if array.ndim != 4:
+        hint = "pass x[np.newaxis] for a single image" if array.ndim == 3 else "reshape x"
+        raise ValueError(f"{owner}: x has shape {array.shape}, not (batch, channels, rows, columns); {hint}")
+    return array
+
+
+def integer_pair(owner: str, name: str, value: object, least: int) -> Pair:
+    """Return (rows, columns) of an integer, which stands for both, or of a pair; each at least ``least``.
+
+    Raises:
+        TypeError: no integer and no pair of integers.
+        ValueError: an integer below ``least``.
+    """
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
+        raise TypeError(f"{owner}: {name} is {value!r}; pass an integer or a pair (rows, columns) of integers")
+    rows, columns = int(pair[0]), int(pair[1])
+    if min(rows, columns) < least:
+        raise ValueError(f"{owner}: {name} is {value!r}; pass integers of at least {least}")
+    return rows, columns
+
+
+def real_number(owner: str, name: str, value: object, low: float, high: float = math.inf) -> float:
+    """Return ``value`` as a Python float; TypeError unless it is a number, ValueError outside [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{owner}: {name} is {value!r}, not a number; pass a float")
+    number = float(value)
+    if not (low <= number <= high and math.isfinite(number)):
+        span = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
+        raise ValueError(f"{owner}: {name} is {number:g}; pass a finite number {span}")
+    return number
+
+
+def check_generator(owner: str, rng: object) -> None:
+    """TypeError unless ``rng`` is a NumPy Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"{owner}: rng is a {type(rng).__name__}; pass np.random.default_rng(0)")

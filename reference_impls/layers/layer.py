@@ -1,6 +1,6 @@
 """What every layer has: parameters, gradients, and what forward leaves for backward."""
 
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import numpy.typing as npt
 
@@ -12,12 +12,16 @@ Saved = TypeVar("Saved")
 class Layer(Generic[Saved]):
     """Base class: holds ``params``, ``grads`` and what the latest ``forward`` saved (of type ``Saved``).
 
+    ``buffers`` are arrays that belong to the layer's state and have no gradient, such as running statistics.
+    ``training`` says which of two functions a layer computes, where it has two (dropout, batch norm); it is
+    True at first, ``train()`` and ``eval()`` set it, and each backward belongs to its forward's mode.
+
     What every layer promises:
 
     - arrays are float16, float32 or float64; the output has the inputs' dtype, a gradient that of its input;
     - a cotangent has the output's shape; one of another float dtype is first cast to the output's;
-    - no argument is ever written to, and every gradient is a fresh array: it shares no memory with an input,
-      the cotangent or another gradient;
+    - no argument of forward or backward is ever written to, and every gradient is a fresh array: it shares no
+      memory with an input, the cotangent or another gradient;
     - ``backward`` belongs to the latest ``forward``, may be called again, and overwrites ``grads``: nothing
       accumulates.
 
@@ -33,7 +37,18 @@ class Layer(Generic[Saved]):
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
+        self.buffers: dict[str, Array] = {}
+        self.training = True
         self._saved: Saved | None = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training, or for ``mode=False`` to evaluation; returns the layer itself."""
+        self.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation; returns the layer itself."""
+        return self.train(False)
 
     def _save(self, saved: Saved) -> None:
         self._saved = saved

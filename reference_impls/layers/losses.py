@@ -1,12 +1,20 @@
-"""The losses: softmax cross entropy, squared error, binary cross entropy."""
+"""The losses: softmax cross entropy, squared error, binary cross entropy of probabilities and of logits."""
 
 from typing import Any
 
 import numpy as np
 
-from reference_impls.layers.arguments import class_labels, float_array, target_like, within_unit_interval
+from reference_impls.layers.activations import sigmoid
+from reference_impls.layers.arguments import (
+    class_labels,
+    float_array,
+    real_number,
+    target_like,
+    within_unit_interval,
+)
 from reference_impls.layers.layer import Array
-from reference_impls.layers.reduction import ReducedLoss
+from reference_impls.layers.reduction import ReducedLoss, Reduction
+from reference_impls.layers.softmax import log_softmax
 from reference_impls.layers.summation import sum_over
 
 
@@ -17,7 +25,15 @@ class SoftmaxWithLoss(ReducedLoss[tuple[Array, Array]]):
 
     which is ``p - t`` for labels ``t`` that sum to 1; an integer label k stands for the one-hot row with its
     1 at k. "mean" divides the sum of the terms by the number of rows.
+
+    Label smoothing s (Szegedy et al. 2016, section 7) moves a share of every label to all K classes alike:
+    ``(1 - s) * t + s / K`` takes the place of ``t``.
     """
+
+    def __init__(self, reduction: Reduction = "mean", *, label_smoothing: float = 0.0) -> None:
+        """Choose "mean" or "sum", and s from 0 to 1; ValueError for others, TypeError if s is no number."""
+        super().__init__(reduction)
+        self.label_smoothing = real_number("SoftmaxWithLoss", "label_smoothing", label_smoothing, 0.0, 1.0)
 
     def forward(self, logits: Array, labels: Array) -> Any:
         """Return the loss, a NumPy scalar of the logits' dtype.
@@ -40,7 +56,9 @@ class SoftmaxWithLoss(ReducedLoss[tuple[Array, Array]]):
                 "with at least one class"
             )
         labels = class_labels("SoftmaxWithLoss", labels, *logits.shape)
-        log_p = _log_softmax(logits)
+        log_p = log_softmax(logits, 1)
+        if self.label_smoothing:
+            labels = self._smoothed(labels, logits)
         if labels.ndim == 1:
             terms = -log_p[np.arange(len(labels)), labels]
         else:
@@ -69,12 +87,14 @@ class SoftmaxWithLoss(ReducedLoss[tuple[Array, Array]]):
         dlogits *= row_cotangent
         return dlogits
 
-
-def _log_softmax(logits: Array) -> Array:
-    # log softmax(z) = z - m - log(sum(exp(z - m))) for any m; with m = max(z) no exponential exceeds 1.
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_p: Array = shifted - np.log(sum_over(np.exp(shifted), 1, keepdims=True))
-    return log_p
+    def _smoothed(self, labels: Array, logits: Array) -> Array:
+        classes = logits.shape[1]
+        kept = logits.dtype.type(1 - self.label_smoothing)
+        if labels.ndim == 1:
+            labels = np.eye(classes, dtype=logits.dtype)[labels]
+        smoothed: Array = labels.astype(logits.dtype, copy=False) * kept
+        smoothed += logits.dtype.type(self.label_smoothing / classes)
+        return smoothed
 
 
 class MSELoss(ReducedLoss[Array]):
@@ -154,3 +174,39 @@ class BCELoss(ReducedLoss[tuple[Array, Array]]):
         smallest_divisor = max(float(np.float32(1e-12)), float(np.finfo(p.dtype).tiny))
         divisor = np.maximum(p * (1 - p), p.dtype.type(smallest_divisor))
         return np.asarray((p - t) / divisor * term_cotangent, dtype=p.dtype)
+
+
+class BCEWithLogitsLoss(ReducedLoss[tuple[Array, Array]]):
+    """Binary cross entropy of ``p = sigmoid(z)`` for logits z and targets t, element by element:
+
+    ``term = max(z, 0) - t * z + log(1 + exp(-|z|))``, so ``d(term)/dz = sigmoid(z) - t``
+
+    which is ``BCELoss`` after ``Sigmoid`` without its logarithms of numbers rounded to 0 or 1: no clamp is
+    needed, and large logits keep their gradient. "mean" divides by the number of elements.
+    """
+
+    def forward(self, logits: Array, target: Array) -> Any:
+        """Return the loss, a NumPy scalar of the logits' dtype.
+
+        Args:
+            logits: float16/32/64 of any shape, any real numbers.
+            target: the same shape, any real dtype, cast to the logits'. As in torch, targets outside [0, 1]
+                are taken as they are.
+
+        Without elements the mean is nan and the sum 0.
+
+        Raises:
+            TypeError: logits are no float array, or target no real one.
+            ValueError: the shapes differ; they are not broadcast.
+        """
+        z = float_array("BCEWithLogitsLoss", "logits", logits)
+        t = target_like("BCEWithLogitsLoss", target, "logits", z)
+        self._save((z, t))
+        terms = np.maximum(z, z.dtype.type(0)) - t * z + np.log1p(np.exp(-np.abs(z)))
+        return self._reduce(np.asarray(terms, dtype=z.dtype))
+
+    def backward(self, cotangent: Array | float = 1.0) -> Array:
+        """Return the gradient of the logits; the target gets none. As ``SoftmaxWithLoss.backward``."""
+        z, t = self._saved_by_forward()
+        term_cotangent = self._term_cotangent(cotangent, z.size, z.dtype)
+        return np.asarray((sigmoid(z) - t) * term_cotangent, dtype=z.dtype)

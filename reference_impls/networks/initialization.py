@@ -25,9 +25,3 @@ def glorot(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: np.dtype[
 
 
 INITIALIZATIONS = {"he": he, "glorot": glorot}
-
-
-def check_generator(owner: str, rng: object) -> None:
-    """TypeError unless ``rng`` is a NumPy Generator."""
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{owner}: rng is a {type(rng).__name__}; pass np.random.default_rng(0)")

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_impls.layers import Affine, ReLU, SoftmaxWithLoss
-from reference_impls.layers.arguments import class_labels, float_array, float_dtype, same_dtype
+from reference_impls.layers.arguments import check_generator, class_labels, float_array, float_dtype, same_dtype
 from reference_impls.layers.layer import Array
-from reference_impls.networks.initialization import INITIALIZATIONS, Initialization, check_generator
+from reference_impls.networks.initialization import INITIALIZATIONS, Initialization
 from reference_impls.networks.network import ChainedLayer, Network
 
 

@@ -1,7 +1,7 @@
 """How do layers become a network? Forward walks them in order, backward in reverse."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from reference_impls.layers import Affine, BCELoss, MSELoss, ReLU, Sigmoid, SoftmaxWithLoss
 from reference_impls.layers.layer import Array
@@ -32,6 +32,16 @@ class Network:
             self.params[f"{i}.b"] = affine.params["b"]
         self._loss_layer = loss_layer
         self._latest: Literal["nothing", "forward", "loss"] = "nothing"
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch every layer to training, or for ``mode=False`` to evaluation; returns the network itself."""
+        for layer in self.layers:
+            layer.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Switch every layer to evaluation; returns the network itself."""
+        return self.train(False)
 
     def forward(self, x: Array) -> Array:
         """Return the last layer's output, for x of shape (batch, features) and the parameters' dtype.

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_impls.layers import Affine, BCELoss, MSELoss, ReLU, Sigmoid
-from reference_impls.layers.arguments import float_dtype
-from reference_impls.networks.initialization import check_generator, glorot, he
+from reference_impls.layers.arguments import check_generator, float_dtype
+from reference_impls.networks.initialization import glorot, he
 from reference_impls.networks.network import Network
 from reference_impls.optimizers import SGD
 

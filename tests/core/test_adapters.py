@@ -1,6 +1,8 @@
 """From anything with a gradient to a Subject: what is found, what it is called, and that nothing of it is touched."""
 
+import copy
 import operator
+import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -719,3 +721,37 @@ def test_what_the_target_raises_at_the_given_inputs_is_the_callers(call: Callabl
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         call(broken, X, vjp=gradient)
+
+
+# ---------------------------------------------------------------- generators that a layer holds itself
+
+
+class Masked:
+    """Keeps about half of the elements, as its own generator says."""
+
+    def __init__(self, generator: Any) -> None:
+        self.held = {"generator": generator}
+
+    def forward(self, x: Values) -> Values:
+        draw = self.held["generator"].random
+        mask = np.array([draw() < 0.5 for _ in x])
+        self.slope = 2 * mask * x
+        return np.asarray(mask * x**2)
+
+    def backward(self, cotangent: Values) -> Values:
+        return np.asarray(self.slope * cotangent)
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [np.random.default_rng(3), np.random.RandomState(3), random.Random(3)],
+    ids=lambda generator: type(generator).__name__,
+)
+def test_a_layer_that_draws_from_its_own_generator_is_one_function_and_the_generator_stays(generator: Any) -> None:
+    untouched = copy.deepcopy(generator)
+    subject = gk.layer(Masked(generator), np.linspace(-2.0, 3.0, 12))
+    first = subject.forward(subject.point)["output"]
+    np.testing.assert_array_equal(subject.forward(subject.point)["output"], first)
+    assert 0 < np.count_nonzero(first) < len(first)
+    assert gk.check(subject)
+    assert generator.random() == untouched.random()

@@ -705,6 +705,14 @@ def test_nan_at_the_base_is_an_obstacle_of_the_domain() -> None:
     assert found.error == np.inf
 
 
+@pytest.mark.parametrize("x", [-400.0, -710.0, -718.0, -725.0])
+def test_the_error_covers_the_truth_where_the_squares_of_the_values_underflow(x: float) -> None:
+    probe = Probe(np.exp, np.array([x]), np.array([1.0]))
+    found = probe.estimate()
+    assert abs(found.value - float(mpmath.exp(x))) <= found.error < 1e-3 * found.value
+    assert found.evaluations == probe.calls <= EVALUATIONS
+
+
 def test_an_exception_at_the_base_is_the_callers() -> None:
     probed = Line(
         NumPy(),

@@ -6,12 +6,14 @@ A mutant is a pair of subjects at the same random point that differ in the plant
 from tests.mutants.functions import FUNCTIONS
 from tests.mutants.planting import Mutant
 from tests.mutants.reference_edits import REFERENCE_EDITS
+from tests.mutants.reference_images import REFERENCE_IMAGES
+from tests.mutants.reference_layers import REFERENCE_LAYERS
 from tests.mutants.right_layers import RIGHT_IN_FLOAT32_ALONE, RIGHT_LAYERS
 from tests.mutants.right_torch import RIGHT_FUNCTIONS, Right
 from tests.mutants.stateful import STATEFUL
 from tests.mutants.torch_functions import TORCH
 
-MUTANTS: tuple[Mutant, ...] = (*REFERENCE_EDITS, *STATEFUL, *FUNCTIONS, *TORCH)
+MUTANTS: tuple[Mutant, ...] = (*REFERENCE_EDITS, *REFERENCE_LAYERS, *REFERENCE_IMAGES, *STATEFUL, *FUNCTIONS, *TORCH)
 RIGHT: tuple[Right, ...] = (*RIGHT_LAYERS, *RIGHT_FUNCTIONS)
 
 __all__ = ["MUTANTS", "RIGHT", "RIGHT_IN_FLOAT32_ALONE", "Mutant", "Right"]
