@@ -5,7 +5,8 @@ Maths on top, code below: every class states its formula and the derivative that
 - ``reference_impls.layers``: arithmetic, activations, affine, convolution, pooling, norms, dropout, embedding,
   softmax, losses
 - ``reference_impls.networks``: MLP, XORNet
-- ``reference_impls.optimizers``: SGD
+- ``reference_impls.autograd``: the same derivatives from a graph that records itself: Variable, Function
+- ``reference_impls.optimizers``: SGD, RMSProp, Adam, AdamW
 - ``reference_impls.datasets``: the data they learn
 - ``reference_impls.examples``: runnable examples
 """

@@ -24,11 +24,13 @@ LAYERS = (
     {"render"},
     {"cli", "pytest_plugin", "torch"},
 )
-EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich")
+EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors")
 TORCH_FILES = ("gradcheck_kit.adapters.torch", "gradcheck_kit.side_by_side.torch", "gradcheck_kit.torch")
 TORCH_MAY_BE_IN = (*TORCH_FILES, "gradcheck_kit.cli")
 ANY_EXTRA_MAY_BE_IN = ("gradcheck_kit.render", "gradcheck_kit.cli")
 PLUGIN = "gradcheck_kit.pytest_plugin"
+# What a reference may import beside NumPy: inside a function, and in one place each.
+OPTIONAL_IN_REFERENCES = {"matplotlib": "reference_impls.examples", "safetensors": "reference_impls.networks.storage"}
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def an_extra_is_reached(edge: Import) -> bool:
 def the_references_reach_out(edge: Import) -> bool:
     root = edge.target.split(".")[0]
     allowed = {"numpy", "reference_impls", *sys.stdlib_module_names}
-    return under(edge.module, "reference_impls") and root not in allowed
+    optional = edge.lazy and root in OPTIONAL_IN_REFERENCES and under(edge.module, OPTIONAL_IN_REFERENCES[root])
+    return under(edge.module, "reference_impls") and root not in allowed and not optional
 
 
 def the_references_are_reached(edge: Import) -> bool:
@@ -192,6 +195,8 @@ PLANTED = [
     ("an_extra_is_reached", PLUGIN, "import matplotlib.pyplot as plt"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import gradcheck_kit"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import scipy.special"),
+    ("the_references_reach_out", "reference_impls.examples.difference_error", "import matplotlib.figure"),
+    ("the_references_reach_out", "reference_impls.networks.network", "def f():\n    import safetensors.numpy"),
     ("the_references_are_reached", "gradcheck_kit.engine", "from reference_impls.layers import Affine"),
 ]
 INNOCENT = [
@@ -205,6 +210,8 @@ INNOCENT = [
     ("an_extra_is_reached", "gradcheck_kit.engine", "def f():\n    import rich"),
     ("an_extra_is_reached", PLUGIN, "import pytest"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import math\nimport numpy as np"),
+    ("the_references_reach_out", "reference_impls.examples.difference_error", "def f():\n    import matplotlib.figure"),
+    ("the_references_reach_out", "reference_impls.networks.storage", "def f():\n    import safetensors.numpy"),
     ("the_references_are_reached", "gradcheck_kit.cli.catalogue", "from reference_impls.layers import Affine"),
 ]
 

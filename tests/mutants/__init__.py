@@ -4,6 +4,7 @@ A mutant is a pair of subjects at the same random point that differ in the plant
 """
 
 from tests.mutants.functions import FUNCTIONS
+from tests.mutants.graph_edits import GRAPH_EDITS
 from tests.mutants.planting import Mutant
 from tests.mutants.reference_edits import REFERENCE_EDITS
 from tests.mutants.reference_images import REFERENCE_IMAGES
@@ -13,7 +14,15 @@ from tests.mutants.right_torch import RIGHT_FUNCTIONS, Right
 from tests.mutants.stateful import STATEFUL
 from tests.mutants.torch_functions import TORCH
 
-MUTANTS: tuple[Mutant, ...] = (*REFERENCE_EDITS, *REFERENCE_LAYERS, *REFERENCE_IMAGES, *STATEFUL, *FUNCTIONS, *TORCH)
+MUTANTS: tuple[Mutant, ...] = (
+    *REFERENCE_EDITS,
+    *REFERENCE_LAYERS,
+    *REFERENCE_IMAGES,
+    *GRAPH_EDITS,
+    *STATEFUL,
+    *FUNCTIONS,
+    *TORCH,
+)
 RIGHT: tuple[Right, ...] = (*RIGHT_LAYERS, *RIGHT_FUNCTIONS)
 
 __all__ = ["MUTANTS", "RIGHT", "RIGHT_IN_FLOAT32_ALONE", "Mutant", "Right"]
