@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from reference_impls.layers import Affine, ReLU, SoftmaxWithLoss
-from reference_impls.layers.arguments import check_generator, class_labels, float_array, float_dtype, same_dtype
+from reference_impls.layers import Affine, ReLU
+from reference_impls.layers.arguments import check_generator, float_array, float_dtype, same_dtype
 from reference_impls.layers.layer import Array
+from reference_impls.networks.classifier import Classifier
 from reference_impls.networks.initialization import INITIALIZATIONS, Initialization
-from reference_impls.networks.network import ChainedLayer, Network
+from reference_impls.networks.network import ChainedLayer
 
 
-class MLP(Network):
+class MLP(Classifier):
     """``logits = affine(relu(... relu(affine(x))))``; ``loss`` is their mean softmax cross entropy.
 
     ``loss(x, labels)`` takes integer labels (batch,) or one-hot or soft ones (batch, classes).
@@ -86,29 +87,18 @@ class MLP(Network):
         layers: list[ChainedLayer] = [affines[0]]
         for affine in affines[1:]:
             layers += [ReLU(), affine]
-        Network.__init__(self, layers, SoftmaxWithLoss())
+        Classifier.__init__(self, layers)
 
-    def loss(self, x: Array, labels: Array) -> Any:
-        """Return the mean softmax cross entropy of ``forward(x)`` against ``labels``.
 
-        Raises:
-            TypeError, ValueError: as ``forward``, and as ``SoftmaxWithLoss.forward`` for the labels.
-        """
-        return super().loss(x, labels)
+class SimpleNet(MLP):
+    """The MLP of 10 inputs, 50 hidden units and 2 classes."""
 
-    def accuracy(self, x: Array, labels: Array) -> float:
-        """Return the share of rows whose largest logit is the label's; nan for no rows.
-
-        Labels are as for ``loss``; a row of one-hot or soft ones counts as its largest entry. A
-        pending backward is left undisturbed.
-
-        Raises:
-            TypeError, ValueError: as ``loss``.
-        """
-        # On a copy, because forward here would overwrite what the layers saved for backward.
-        logits = type(self).from_params(self.params).forward(x)
-        labels = class_labels("MLP", labels, *logits.shape)
-        if len(logits) == 0:
-            return float("nan")
-        classes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-        return float(np.mean(logits.argmax(axis=1) == classes))
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        *,
+        initialization: Initialization = "he",
+        dtype: npt.DTypeLike = np.float64,
+    ) -> None:
+        """As ``MLP([10, 50, 2], rng)``."""
+        super().__init__([10, 50, 2], rng, initialization=initialization, dtype=dtype)
