@@ -4,7 +4,7 @@ Maths on top, code below: every class states its formula and the derivative that
 
 - ``reference_impls.layers``: arithmetic, activations, affine, convolution, pooling, norms, dropout, embedding,
   softmax, losses
-- ``reference_impls.networks``: MLP, XORNet
+- ``reference_impls.networks``: MLP, SimpleNet, XORNet, LeNet
 - ``reference_impls.autograd``: the same derivatives from a graph that records itself: Variable, Function
 - ``reference_impls.optimizers``: SGD, RMSProp, Adam, AdamW
 - ``reference_impls.datasets``: the data they learn

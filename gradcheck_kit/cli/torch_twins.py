@@ -77,6 +77,7 @@ TWINS: Mapping[str, Callable[[Point], Tensor]] = {
     "BCELoss": lambda p: functional.binary_cross_entropy(p["probability"], p["target"]),
     "BCEWithLogitsLoss": lambda p: functional.binary_cross_entropy_with_logits(p["logits"], p["target"]),
     "MLP": _chain(functional.relu),
+    "SimpleNet": _chain(functional.relu),
     "XORNet": lambda p: torch.sigmoid(_chain(torch.sigmoid)(p)),
 }
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import sigmoid
 
 from gradcheck_kit.cli.torch_twins import TWINS
-from reference_impls.networks import MLP, XORNet
+from reference_impls.networks import MLP, SimpleNet, XORNet
 from tests.cases.case import KINK_AT_ZERO, ROWS, SIDES, ZEROS, Case, LayerAndInputs, Values
 
 
@@ -24,6 +24,10 @@ def _mlp(values: Values, shapes: tuple[int, list[int]]) -> LayerAndInputs:
     rows, sizes = shapes
     network = _with_biases(MLP(sizes, values.rng, dtype=values.dtype), values)
     return network, (values.real(rows, sizes[0]),)
+
+
+def _simple(values: Values, rows: int) -> LayerAndInputs:
+    return _with_biases(SimpleNet(values.rng, dtype=values.dtype), values), (values.real(rows, 10),)
 
 
 def _xor(hidden: Literal["sigmoid", "relu"]) -> Callable[[Values, Any], LayerAndInputs]:
@@ -48,6 +52,7 @@ NETWORKS = (
         )
         for depth in (1, 2, 3)
     ),
+    Case("SimpleNet", SimpleNet, ROWS, _simple, TWINS["SimpleNet"], kinks=KINK_AT_ZERO, smooth=False, batched=1),
     Case("XORNet, sigmoid", XORNet, ROWS, _xor("sigmoid"), TWINS["XORNet"], batched=1),
     Case(
         "XORNet, relu",
