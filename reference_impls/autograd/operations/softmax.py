@@ -7,6 +7,7 @@ import numpy as np
 from reference_impls.autograd.function import Cotangents, Function
 from reference_impls.layers.arguments import class_labels
 from reference_impls.layers.layer import Array
+from reference_impls.layers.softmax import log_softmax
 from reference_impls.layers.summation import sum_over
 
 if TYPE_CHECKING:
@@ -64,7 +65,4 @@ class SoftmaxCrossEntropy(Function):
 def _log_softmax(owner: str, logits: Array) -> Array:
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ValueError(f"{owner}: the input has shape {logits.shape}; pass (rows, classes), with at least one class")
-    # log softmax(z) = z - m - log(sum(exp(z - m))) for any m; with m = max(z) no exponential exceeds 1.
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_p: Array = shifted - np.log(sum_over(np.exp(shifted), 1, keepdims=True))
-    return log_p
+    return log_softmax(logits, 1)
