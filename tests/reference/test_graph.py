@@ -192,6 +192,14 @@ def test_softmax_cross_entropy_of_huge_logits_is_finite() -> None:
     np.testing.assert_allclose(gradient(logits), [[0, 0], [-0.5, 0.5]])
 
 
+def test_the_cross_entropy_of_no_rows_is_nan_and_has_an_empty_gradient() -> None:
+    logits = Variable(np.ones((0, 3)))
+    loss = SoftmaxCrossEntropy(np.zeros(0, np.int64))(logits)
+    loss.backward()
+    assert np.isnan(loss.data)
+    assert gradient(logits).shape == (0, 3)
+
+
 # --- what belongs to the user ---
 
 

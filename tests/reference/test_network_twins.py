@@ -123,6 +123,15 @@ def test_a_refused_state_changes_nothing() -> None:
     assert_states_equal(network.state_dict(), before)
 
 
+def test_a_state_for_a_read_only_parameter_is_refused_before_anything_is_written() -> None:
+    network = SimpleNet(generator())
+    before, state = network.state_dict(), SimpleNet(generator(1)).state_dict()
+    network.params["1.b"].flags.writeable = False
+    with pytest.raises(ValueError, match=r"'2\.bias' is read-only"):
+        network.load_state_dict(state)
+    assert_states_equal(network.state_dict(), before)
+
+
 def test_loading_drops_a_pending_backward() -> None:
     network = SimpleNet(generator())
     network.forward(np.ones((1, 10)))
