@@ -66,6 +66,11 @@ class _Neighbourhood:
             rows = np.stack([self._gradient(point, cotangents) for point in self.points])
         except (ValueError, ArithmeticError, RuntimeError) as error:
             raise _NotHereError from error
+        return rows
+
+    def finite_gradients(self, cotangents: Arrays) -> Matrix:
+        """The same where all are finite."""
+        rows = self.gradients(cotangents)
         if not np.isfinite(rows).all():
             raise _NotHereError
         return rows
@@ -109,6 +114,9 @@ def ask(examination: Examination) -> list[Finding]:
         return [_undecided("precision", "kinks are judged in float32 and float64 alone")]
     try:
         rows = around.gradients(examination.cotangents())
+        if not np.isfinite(rows[0]).all():
+            return [_not_finite(around, rows)]
+        rows = around.finite_gradients(examination.cotangents())
         pieces = around.pieces(rows)
         if len(pieces) == 1 and around.alike(rows[0], pieces[0], rows):
             return [Finding(QUESTION, Verdict.PASS, "the gradient is that of all its neighbours: no kink here")]
@@ -117,16 +125,33 @@ def ask(examination: Examination) -> list[Finding]:
         return [_undecided("domain", "a point right beside this one has no finite gradient")]
 
 
+def _not_finite(around: _Neighbourhood, rows: Matrix) -> Finding:
+    """Wrong where no neighbour is finite either, or all are and agree; between the two lies the edge of a domain."""
+    own, others = ~np.isfinite(rows[0]), np.isfinite(rows[1:])
+    agreed = others.all(axis=0)
+    inside = np.where(others, rows[1:], 0.0)
+    agreed &= np.ptp(inside, axis=0) <= around.same * abs(inside).max(axis=0)
+    wrong = np.flatnonzero(own & (agreed | ~others.any(axis=0)))
+    if not len(wrong):
+        return _undecided("domain", "the gradient is not finite here, on an edge of where it is")
+    name, index = around.element(int(wrong[0]))
+    beside = f"{inside[0, wrong[0]]:.6g}" if agreed[wrong[0]] else "not finite either"
+    message = (
+        f"the gradient is not finite where the output is\nat {_spelled(name, index)}; right beside it it is {beside}"
+    )
+    return Finding(QUESTION, Verdict.FAIL, message, name, index, cause="not-finite")
+
+
 def _output_by_output(examination: Examination, around: _Neighbourhood) -> Finding:
     crossings = judged = 0
     for name, index, cotangents in _single_outputs(examination):
-        rows = around.gradients(cotangents)
+        rows = around.finite_gradients(cotangents)
         pieces = around.pieces(rows)
         crossings += len(pieces) > 2
         judged += len(pieces) == 2
         if len(pieces) <= 2 and _outside(around, rows, pieces):
             closer = _Neighbourhood(examination, MORE)
-            rows = closer.gradients(cotangents)
+            rows = closer.finite_gradients(cotangents)
             pieces = closer.pieces(rows)
             if len(pieces) <= 2 and _outside(closer, rows, pieces):
                 return _failure(closer, rows[0], pieces, name, index)
@@ -142,7 +167,7 @@ def _single_outputs(examination: Examination) -> list[tuple[str, tuple[int, ...]
     if len(places) > OUTPUTS:
         chosen = examination.generator.choice(len(places), OUTPUTS, replace=False)
         places = [places[i] for i in sorted(chosen)]
-    made = []
+    made: list[tuple[str, tuple[int, ...], Arrays]] = []
     for name, position in places:
         cotangents = {}
         for other, y in outputs.items():
@@ -182,9 +207,7 @@ def _failure(
     name, element = around.element(int(wrong[0]))
     numbers = float(gradient[wrong[0]]), float(nearest[wrong[0]])
     error = float(around.same * np.linalg.norm(nearest))
-    return Finding(
-        QUESTION, Verdict.FAIL, "\n".join(lines), name, element, *numbers, error=error, cause="outside-kink"
-    )
+    return Finding(QUESTION, Verdict.FAIL, "\n".join(lines), name, element, *numbers, error=error, cause="outside-kink")
 
 
 def _undecided(cause: str, message: str) -> Finding:
