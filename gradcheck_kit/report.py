@@ -61,7 +61,7 @@ class Exploration:
     Attributes:
         examples: how many were drawn.
         passed, undecided, raised: how many of them were shown right, could not be decided, or raised in the forward.
-        obstacles: what the undecided and raising ones met, the most frequent first.
+        obstacles: what the undecided and raising ones met, how often, the most frequent first.
         simplified: how many further inputs were tried to make a failing one smaller.
         inputs: the failing input: each array by name as {"dtype", "shape", "values"}; empty where nothing failed.
         lines: to paste: they make the failing input and check it again.
@@ -80,15 +80,12 @@ class Exploration:
         """What a person reads of it."""
         counts = {"passed": self.passed, "undecided": self.undecided, "raised in the forward": self.raised}
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        text = f"{self.examples} example{'s' if self.examples != 1 else ''}: {told or 'the first one failed'}"
+        text = f"{self.examples} example{'s' if self.examples != 1 else ''}, {told or 'the first one failed'}"
         if self.obstacles:
-            text += f" ({'; '.join(self.obstacles)})"
+            text += f": {'; '.join(self.obstacles)}"
         if self.lines:
-            text += (
-                f"; the last one failed, and {self.simplified} simpler ones were tried"
-                if told
-                else (f", and {self.simplified} simpler ones were tried")
-            )
+            failed = "The last one failed, and " if told else ""
+            text += f". {failed}{self.simplified} simpler ones were tried"
         lines = textwrap.wrap(text, WIDTH - 2)
         return [*lines, *(["to repeat it:", *(f"  {line}" for line in self.lines)] if self.lines else [])]
 

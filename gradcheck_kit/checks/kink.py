@@ -130,7 +130,7 @@ def _not_finite(around: _Neighbourhood, rows: Matrix) -> Finding:
     own, others = ~np.isfinite(rows[0]), np.isfinite(rows[1:])
     agreed = others.all(axis=0)
     inside = np.where(others, rows[1:], 0.0)
-    agreed &= np.ptp(inside, axis=0) <= around.same * abs(inside).max(axis=0)
+    agreed &= np.ptp(inside, axis=0) <= around.same * abs(inside).max()
     wrong = np.flatnonzero(own & (agreed | ~others.any(axis=0)))
     if not len(wrong):
         return _undecided("domain", "the gradient is not finite here, on an edge of where it is")

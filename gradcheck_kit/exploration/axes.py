@@ -18,11 +18,13 @@ class Axes:
         lengths: an axis by name, of any length, the same wherever the name stands; or a fixed length.
         below: for an array of integers from 0 to `below` - 1 (labels, indices): a number, or the name of an axis.
         within: the open interval in which floating-point values lie.
+        fixed: whether it is drawn but not differentiated, such as the target of a loss.
     """
 
     lengths: tuple[Axis, ...]
     below: Axis | None = None
     within: tuple[float, float] = (-math.inf, math.inf)
+    fixed: bool = False
 
     @property
     def rest(self) -> float:
@@ -45,13 +47,16 @@ class Axes:
         return self.below or 0
 
 
-def axes(*lengths: Axis, below: Axis | None = None, within: tuple[float, float] | None = None) -> Axes:
+def axes(
+    *lengths: Axis, below: Axis | None = None, within: tuple[float, float] | None = None, fixed: bool = False
+) -> Axes:
     """An array for `gk.explore` to draw, where a tuple of axes does not say enough.
 
     Args:
         lengths: names ("n") of axes whose length is searched, or fixed lengths (3); none for a single number.
         below: integers from 0 up to it are drawn: a number, or the name of an axis (`labels=gk.axes("n", below="m")`).
         within: floating-point values are drawn from this open interval, such as (0.0, 1.0).
+        fixed: the backward owes this array no gradient, as a loss owes none to its target.
 
     Raises:
         UsageError: a length, a bound or an interval that cannot be meant.
@@ -65,12 +70,12 @@ def axes(*lengths: Axis, below: Axis | None = None, within: tuple[float, float] 
     ):
         raise UsageError(f"{spelled}: below={below!r}; pass a positive number, or the name of an axis")
     if within is None:
-        return Axes(lengths, below)
+        return Axes(lengths, below, fixed=fixed)
     if below is not None:
         raise UsageError(f"{spelled}: below= is for integers and within= for floating-point values; pass one of them")
     if not isinstance(within, tuple | list) or len(within) != 2 or not float(within[0]) < float(within[1]):
         raise UsageError(f"{spelled}: within={within!r}; pass two numbers (low, high) with low < high")
-    return Axes(lengths, None, (float(within[0]), float(within[1])))
+    return Axes(lengths, None, (float(within[0]), float(within[1])), fixed)
 
 
 def arrays_and_constants(given: Mapping[str, Any]) -> tuple[dict[str, Axes], dict[str, Any]]:
@@ -84,8 +89,8 @@ def arrays_and_constants(given: Mapping[str, Any]) -> tuple[dict[str, Axes], dic
         for name, value in given.items()
         if isinstance(value, Axes | tuple | list)
     }
-    if not any(array.below is None for array in arrays.values()):
-        raise UsageError("there is no array to draw; name the inputs with their axes, such as x=('n', 3)")
+    if not any(array.below is None and not array.fixed for array in arrays.values()):
+        raise UsageError("there is no array to differentiate; name the inputs with their axes, such as x=('n', 3)")
     named = named_axes(arrays)
     for name, array in arrays.items():
         if isinstance(array.below, str) and array.below not in named:

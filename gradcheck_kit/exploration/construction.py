@@ -14,7 +14,8 @@ import numpy as np
 from gradcheck_kit.adapters import resolve
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.private_copy import private_copy
-from gradcheck_kit.exploration.structure import Example
+from gradcheck_kit.exploration.structure import DTYPES, Example
+from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import Subject, UsageError
 
 
@@ -28,6 +29,7 @@ class Call:
         built: the names (arrays and constants) that the class or factory was given.
         passed: the names of the inputs, in order; None for a default value.
         parameters: the names that were set as parameters of a layer.
+        checked: the names that are differentiated, once it is known.
     """
 
     made: Any
@@ -35,6 +37,7 @@ class Call:
     built: tuple[str, ...]
     passed: tuple[str | None, ...]
     parameters: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
 
 
 class Construction:
@@ -53,11 +56,12 @@ class Construction:
         vjp: Callable[..., Any] | None,
         names: tuple[str, ...],
         constants: Mapping[str, Any],
+        fixed: frozenset[str] = frozenset(),
     ) -> None:
         if isinstance(target, Subject):
             raise UsageError("a Subject stands at one point; pass the layer, class or function that it was made of")
         self.target, self._vjp, self.has_vjp = target, vjp, vjp is not None
-        self._names, self._constants = names, dict(constants)
+        self._names, self._constants, self.fixed = names, dict(constants), fixed
         torch = sys.modules.get("torch")
         function = torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
         layer = callable(getattr(target, "forward", None))
@@ -76,7 +80,20 @@ class Construction:
         if layer or not callable(self.target):
             return False
         parameters = _parameters(self.target)
-        return parameters is not None and any(name not in parameters for name in self._names)
+        if parameters is None or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters.values()):
+            return False
+        missing = [n for n, p in parameters.items() if p.default is p.empty and n not in self._names]
+        return not missing and any(name not in parameters for name in self._names)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """What is drawn: a layer that holds arrays of its own is asked in their dtype alone; modules are cast."""
+        if self.builds or self.torch:
+            return DTYPES
+        params = getattr(self.target, "params", None)
+        held = params if isinstance(params, dict) else getattr(self.target, "__dict__", {})
+        own = {str(v.dtype) for v in held.values() if isinstance(v, np.ndarray) and str(v.dtype) in FORMATS}
+        return (own.pop(),) if len(own) == 1 else DTYPES
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -96,17 +113,26 @@ class Construction:
         values = {name: self._placed(example.arrays[name].copy(order="C")) for name in example.arrays}
         values |= copy.deepcopy(self._constants)
         if not self.builds:
-            return self._called(self.target, values, ())
+            return self._called(self._in_dtype(self.target, example.dtype), values, ())
         _seed_everything(example.seed)
         parameters = _parameters(self.target) or {}
         built = tuple(name for name in values if name in parameters)
         laid_out = {n: self._placed(example.laid_out(n)) if n in example.arrays else values[n] for n in built}
         made = self.target(**laid_out)
+        made = self._in_dtype(made, example.dtype)
         return self._called(made, {n: v for n, v in values.items() if n not in built}, built)
 
     def subject(self, call: Call) -> Subject:
         """The subject of a call."""
-        return resolve(call.made, call.inputs, vjp=self._vjp)
+        subject = resolve(call.made, call.inputs, vjp=self._vjp)
+        return subject.restricted_to([name for name in subject.differentiable if name not in self.fixed])
+
+    def _in_dtype(self, made: Any, dtype: str) -> Any:
+        """A module's copy in this dtype; anything else as it is."""
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(made, torch.nn.Module):
+            return made
+        return copy.deepcopy(made).to(getattr(torch, dtype))
 
     def _placed(self, values: Any) -> Any:
         return sys.modules["torch"].from_numpy(np.asarray(values)) if self.torch else values
@@ -163,7 +189,7 @@ def _forward(made: Any) -> Any:
     if torch is not None and inspect.isclass(made) and issubclass(made, torch.autograd.Function):
         from gradcheck_kit.adapters.torch import without_context
 
-        return without_context(made)
+        return without_context(made)  # type: ignore[arg-type]
     return made.forward if callable(getattr(made, "forward", None)) else made
 
 

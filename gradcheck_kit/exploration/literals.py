@@ -66,7 +66,12 @@ def to_paste(
         repr(value) if name is None else _argument(name, example, constants)
         for name, value in zip(call.passed, call.inputs, strict=True)
     ]
-    options = [*(["vjp=vjp"] if construction.has_vjp else []), *([f"seed={seed}"] if seed else [])]
+    wrt = list(call.checked) if construction.fixed else []
+    options = [
+        *([f"wrt={wrt!r}"] if wrt else []),
+        *(["vjp=vjp"] if construction.has_vjp else []),
+        *([f"seed={seed}"] if seed else []),
+    ]
     if question == kink.QUESTION:
         options.append(f"questions={question!r}")
     lines.append(f"gk.check({', '.join([target, *given, *options])})")

@@ -5,7 +5,7 @@ step is kept if the same failure stays. (Delta debugging: Zeller & Hildebrandt 2
 failure-inducing input".)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np

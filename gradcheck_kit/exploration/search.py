@@ -59,8 +59,8 @@ class _Search:
         ):
             raise UsageError(
                 f"{self.construction.title} raised on each of {len(self.trials)} drawn inputs, such as "
-                f"{trial.obstacle}; do the axes fit? Arrays that share an axis name have the same length there; "
-                "gk.axes(..., within=(low, high)) keeps values inside a domain"
+                f"{trial.obstacle} (at {trial.where}); do the axes fit? Arrays that share an axis name have the same "
+                "length there; gk.axes(..., within=(low, high)) keeps values inside a domain"
             )
         return trial
 
@@ -69,8 +69,9 @@ class _Search:
 
     def obstacles(self) -> tuple[str, ...]:
         met = Counter(t.obstacle for t in self.trials.values() if t.outcome in (Outcome.UNDECIDED, Outcome.RAISED))
-        shown = tuple(f"{count}: {what}" for what, count in met.most_common(OBSTACLES))
-        return (*shown, f"{len(met) - OBSTACLES} other kinds") if len(met) > OBSTACLES else shown
+        shown = tuple(f"{what} ({count})" for what, count in met.most_common(OBSTACLES))
+        others = sum(met.values()) - sum(count for _, count in met.most_common(OBSTACLES))
+        return (*shown, f"others ({others})") if others else shown
 
     def summary(self) -> Exploration:
         return Exploration(
@@ -130,7 +131,8 @@ def explore(
     if vjp is not None and not callable(vjp):
         raise UsageError(f"vjp is a {type(vjp).__name__}; pass a function vjp(cotangent, *inputs)")
     arrays, constants = arrays_and_constants(axes)
-    construction = Construction(target, vjp, tuple(axes), constants)
+    fixed = frozenset(name for name, array in arrays.items() if array.fixed)
+    construction = Construction(target, vjp, tuple(axes), constants, fixed)
     search = _Search(construction, arrays, seed)
     started = time.perf_counter()
     with construction.session():
@@ -164,7 +166,7 @@ def _draw(search: _Search, max_examples: int) -> None:
         phases=(hypothesis.Phase.generate, hypothesis.Phase.target),
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(structures(search.arrays))
+    @hypothesis.given(structures(search.arrays, search.construction.dtypes))
     def draw(structure: Structure) -> None:
         excess = search.visit(structure).excess
         if excess > 1.0:  # below, it is rounding noise, which has no slope to climb
@@ -181,7 +183,9 @@ def _nothing_found(search: _Search) -> Report:
     reports = [t.report for t in search.trials.values() if t.report is not None]
     if not reports:
         example = next(iter(search.trials.values()))
-        raise UsageError(f"{search.construction.title} raised on every drawn input, such as {example.obstacle}")
+        raise UsageError(
+            f"{search.construction.title} raised on every drawn input, such as {example.obstacle} (at {example.where})"
+        )
     sharpest: dict[str, list[float]] = {}
     for report in (t.report for t in search.trials.values() if t.outcome is Outcome.PASSED):
         for finding in () if report is None else report.findings:

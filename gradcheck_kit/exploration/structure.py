@@ -106,8 +106,8 @@ class _Bits:
         return items[self.number((len(items) - 1).bit_length())]
 
 
-def structures(arrays: Mapping[str, Axes]) -> "SearchStrategy[Structure]":
-    """The strategy of structures for these arrays; needs Hypothesis."""
+def structures(arrays: Mapping[str, Axes], dtypes: Sequence[str]) -> "SearchStrategy[Structure]":
+    """The strategy of structures for these arrays, in one of a power of two of dtypes; needs Hypothesis."""
     from hypothesis import strategies
 
     names = named_axes(arrays)
@@ -118,7 +118,7 @@ def structures(arrays: Mapping[str, Axes]) -> "SearchStrategy[Structure]":
         bits = _Bits(draw, booleans)
         return Structure(
             lengths=tuple((name, bits.choice(LENGTHS)) for name in names),
-            dtype=bits.choice(DTYPES),
+            dtype=bits.choice(dtypes),
             layout=bits.choice(LAYOUTS),
             kinds=tuple((name, bits.choice(KINDS_LISTED)) for name in arrays),
             seed=bits.number(SEED_BITS),

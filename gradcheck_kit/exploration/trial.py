@@ -16,8 +16,11 @@ from gradcheck_kit.exploration.construction import Call, Construction
 from gradcheck_kit.exploration.structure import Example
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import Cost, Finding, Report
+from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
+
+ROUNDINGS = 100.0  # of the largest output: a smaller error is not visible in its dtype
 
 
 class Outcome(Enum):
@@ -38,12 +41,14 @@ class Trial:
         report: of the check, where there was one.
         obstacle: what an undecided or raising example met, in a few words.
         call: what was checked.
+        where: the lengths at which it raised.
     """
 
     outcome: Outcome
     report: Report | None = None
     obstacle: str = ""
     call: Call | None = None
+    where: str = ""
 
     @property
     def failure(self) -> tuple[str, str | None, str | None]:
@@ -87,6 +92,7 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
         if call is not None and _forward_works(call):
             return _backward_raised(construction.title, None, example, seed, error, call)
         return _raised(error, example)
+    call = replace(call, checked=subject.differentiable)
     with subject.session():
         try:
             outputs = dict(subject.forward(_copies(subject)))
@@ -99,38 +105,56 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
         except Exception as error:
             return _backward_raised(construction.title, subject, example, seed, error, call)
     try:
-        return replace(_judged(subject, construction, example, seed), call=call)
+        return replace(_judged(subject, construction, example, outputs, seed), call=call)
     except UsageError:
         raise
     except Exception as error:  # at one of the neighbours that a check visits: an edge of the domain
         return Trial(Outcome.UNDECIDED, obstacle=f"right beside it {type(error).__name__}")
 
 
-def _judged(subject: Subject, construction: Construction, example: Example, seed: int) -> Trial:
+def _judged(
+    subject: Subject, construction: Construction, example: Example, outputs: Mapping[str, Any], seed: int
+) -> Trial:
     report = examine(subject, seed=seed)
     if example.empty and report.verdict is not Verdict.FAIL:
         return Trial(Outcome.PASSED if report else Outcome.UNDECIDED, report, "no elements")
     (beside,) = examine(subject, seed=seed, questions=[kink.QUESTION]).findings
     wrong = [finding for finding in report.findings if finding.verdict is Verdict.FAIL]
-    by_differences = all(f.question == directional.QUESTION or f.cause == "not-finite" for f in wrong)
-    if beside.verdict is Verdict.FAIL and construction.handwritten and by_differences:
-        kept = tuple(f for f in report.findings if f.question not in (directional.QUESTION, contract.QUESTION))
-        return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), not_asked=()))
-    if wrong and by_differences and beside.verdict is not Verdict.PASS and beside.cause != "precision":
-        return Trial(
-            Outcome.UNDECIDED, report, _KINK if beside.cause in ("kinks", "outside-kink") else "edge of the domain"
-        )
+    if all(f.question == directional.QUESTION or f.cause == "not-finite" for f in wrong):
+        if beside.verdict is Verdict.FAIL and construction.handwritten:
+            kept = tuple(f for f in report.findings if f.question not in (directional.QUESTION, contract.QUESTION))
+            return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), not_asked=()))
+        excuse = _excuse(subject, outputs, wrong, beside) if wrong else ""
+        if excuse:
+            return Trial(Outcome.UNDECIDED, report, excuse)
     if wrong:
         return Trial(Outcome.FAILED, report)
-    if report:
-        return Trial(Outcome.PASSED, report)
     undecided = next((f for f in report.findings if f.verdict is Verdict.INCONCLUSIVE), None)
-    return Trial(
-        Outcome.UNDECIDED, report, "nothing to compare" if undecided is None else undecided.cause or "not finite"
-    )
+    met = "nothing to compare" if undecided is None else undecided.cause or "not finite"
+    return Trial(Outcome.PASSED, report) if report else Trial(Outcome.UNDECIDED, report, met)
 
 
-_KINK = "kink"
+def _excuse(subject: Subject, outputs: Mapping[str, Any], wrong: list[Finding], beside: Finding) -> str:
+    """Why differences that disagree prove nothing here; empty where they do."""
+    if beside.verdict is not Verdict.PASS and beside.cause != "precision":
+        return "edge of the domain" if beside.cause in ("domain", "not-finite") else "kink"
+    return "digits lost in float32" if all(_below_rounding(subject, outputs, f) for f in wrong) else ""
+
+
+def _below_rounding(subject: Subject, outputs: Mapping[str, Any], finding: Finding) -> bool:
+    """Whether the error could not be seen in low-precision outputs at all, as where a function saturates.
+
+    The float64 twin of a float32 sigmoid still has a slope at 20; that of float32 itself has rounded to zero.
+    """
+    if finding.input is None or finding.analytic is None or finding.numeric is None:
+        return False
+    library, primal = subject.library, subject.point[finding.input]
+    form = FORMATS[library.dtype(primal)]
+    if form.name == "float64":
+        return False
+    moved = max(float(abs(library.vector(primal)).max()), 1.0)
+    size = max(float(abs(library.vector(y)).max()) for y in outputs.values() if np.prod(library.shape(y)))
+    return abs(finding.analytic - finding.numeric) * moved <= ROUNDINGS * form.unit_roundoff * size
 
 
 def _copies(subject: Subject) -> dict[str, Any]:
@@ -153,7 +177,7 @@ def _forward_works(call: Call) -> bool:
 
 def _raised(error: Exception, example: Example) -> Trial:
     first = (str(error).splitlines() or [""])[0]
-    return Trial(Outcome.RAISED, obstacle=f"{type(error).__name__} at {example.where()}: {first}"[:160])
+    return Trial(Outcome.RAISED, obstacle=f"{type(error).__name__}: {first}"[:100], where=example.where())
 
 
 def _backward_raised(
