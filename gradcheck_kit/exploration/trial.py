@@ -152,9 +152,8 @@ def _below_rounding(subject: Subject, outputs: Mapping[str, Any], finding: Findi
     form = FORMATS[library.dtype(primal)]
     if form.name == "float64":
         return False
-    moved = max(float(abs(library.vector(primal)).max()), 1.0)
     size = max(float(abs(library.vector(y)).max()) for y in outputs.values() if np.prod(library.shape(y)))
-    return abs(finding.analytic - finding.numeric) * moved <= ROUNDINGS * form.unit_roundoff * size
+    return abs(finding.analytic - finding.numeric) <= ROUNDINGS * form.unit_roundoff * size
 
 
 def _copies(subject: Subject) -> dict[str, Any]:

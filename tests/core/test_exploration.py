@@ -69,7 +69,7 @@ class NotANumberAtZero(Square):
 
 class RaisesOnAWideBatch(Square):
     def spoiled(self, gradient: Values) -> Values:
-        return gradient[[0, *range(1, min(len(self.x), 16))]].reshape(self.x.shape)
+        return gradient[:16].reshape(self.x.shape)
 
 
 class RowMaximum:
@@ -257,13 +257,11 @@ def test_right_code_is_left_alone(name: str) -> None:
 
 
 def test_a_search_that_decides_nothing_is_inconclusive() -> None:
-    report = gk.explore(np.floor, x=("n",), max_examples=20, vjp=lambda u, x: np.full_like(u, np.nan) * 0)
-    assert report.verdict is not PASS
     nowhere = gk.explore(lambda x: x / 0 * 0, x=(2,), max_examples=20, vjp=lambda u, x: u)
     assert nowhere.verdict is INCONCLUSIVE
     assert nowhere.exploration is not None
     assert nowhere.exploration.passed == 0
-    assert "no example decided the gradient of x" in str(nowhere)
+    assert "no example decided the gradient of any input" in str(nowhere)
 
 
 # ---------------------------------------------------------------- what is drawn
@@ -277,7 +275,7 @@ def test_all_lengths_dtypes_layouts_and_kinds_are_drawn() -> None:
             seen.update({("m", len(b)), W.dtype.name, "C" if W.flags.c_contiguous else "not C"})
             super().__init__(W, b)
 
-    gk.explore(Watch, x=("n", 3), W=(3, "m"), b=("m",), max_examples=200)
+    gk.explore(Watch, x=("n", 3), W=(3, "m"), b=("m",), max_examples=100)
     assert {("m", n) for n in (0, 1, 2, 3, 5, 16, 17, 32)} <= seen
     assert {"float64", "float32", "C", "not C"} <= seen
 
@@ -358,11 +356,11 @@ IN_AN_EMPTY_FOLDER = """
 import os, numpy as np, hypothesis
 import gradcheck_kit as gk
 
-profile = hypothesis.settings.get_current_profile_name(), hypothesis.settings()
+profile = hypothesis.settings.get_current_profile_name(), repr(hypothesis.settings())
 report = gk.explore(lambda x: x * x, x=("n", 3), vjp=lambda u, x: 2 * x * u, max_examples=60)
 assert report, report
 assert not gk.explore(lambda x: x * x, x=("n", 3), vjp=lambda u, x: u, max_examples=60)
-assert (hypothesis.settings.get_current_profile_name(), hypothesis.settings()) == profile
+assert (hypothesis.settings.get_current_profile_name(), repr(hypothesis.settings())) == profile
 print(os.listdir("."))
 """
 
