@@ -275,7 +275,7 @@ def test_all_lengths_dtypes_layouts_and_kinds_are_drawn() -> None:
             seen.update({("m", len(b)), W.dtype.name, "C" if W.flags.c_contiguous else "not C"})
             super().__init__(W, b)
 
-    gk.explore(Watch, x=("n", 3), W=(3, "m"), b=("m",), max_examples=100)
+    gk.explore(Watch, x=("n", 3), W=(3, "m"), b=("m",), max_examples=200)
     assert {("m", n) for n in (0, 1, 2, 3, 5, 16, 17, 32)} <= seen
     assert {"float64", "float32", "C", "not C"} <= seen
 
