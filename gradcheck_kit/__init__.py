@@ -12,8 +12,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gradcheck_kit.adapters.build import function, layer, module
     from gradcheck_kit.engine import check, examine
+    from gradcheck_kit.exploration.axes import axes
+    from gradcheck_kit.exploration.search import explore
     from gradcheck_kit.provenance import Budget
-    from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
+    from gradcheck_kit.report import Cost, Exploration, Finding, GradientCheckError, Report
     from gradcheck_kit.side_by_side.subjects import parity
     from gradcheck_kit.side_by_side.training import train_parity
     from gradcheck_kit.subject import Subject, UsageError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _HOME = {
     "check": "engine",
     "examine": "engine",
+    "explore": "exploration.search",
+    "axes": "exploration.axes",
     "layer": "adapters.build",
     "function": "adapters.build",
     "module": "adapters.build",
@@ -31,6 +35,7 @@ _HOME = {
     "Report": "report",
     "Finding": "report",
     "Cost": "report",
+    "Exploration": "report",
     "GradientCheckError": "report",
     "Subject": "subject",
     "UsageError": "subject",
@@ -40,14 +45,17 @@ _HOME = {
 __all__ = [
     "Budget",
     "Cost",
+    "Exploration",
     "Finding",
     "GradientCheckError",
     "Report",
     "Subject",
     "UsageError",
     "Verdict",
+    "axes",
     "check",
     "examine",
+    "explore",
     "function",
     "layer",
     "module",

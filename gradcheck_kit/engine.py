@@ -7,7 +7,7 @@ import numpy as np
 
 from gradcheck_kit.adapters import resolve
 from gradcheck_kit.adapters.reference import forward_of
-from gradcheck_kit.checks import contract, determinism, directional, purity
+from gradcheck_kit.checks import contract, determinism, directional, kink, purity
 from gradcheck_kit.checks.examination import Examination, Reference, widened
 from gradcheck_kit.checks.reference import FLOAT64, in_float64
 from gradcheck_kit.differences.probe import shrunk
@@ -21,6 +21,9 @@ QUESTIONS: dict[str, Callable[[Examination], list[Finding]]] = {
     module.QUESTION: module.ask for module in (contract, purity, determinism, directional)
 }
 """Every question in the order asked: an answer other than PASS makes the later ones meaningless."""
+
+BY_NAME = QUESTIONS | {kink.QUESTION: kink.ask}
+"""All of these and those that are asked only by name."""
 
 
 def examine(
@@ -47,7 +50,8 @@ def examine(
         seed: where every random number of the check comes from; the same seed repeats the check exactly.
         require: the resolution (relative gradient error) that a PASS must have been able to see; by default
             1e-6, 1e-2, 0.1, 0.3 for float64, float32, float16, bfloat16, and 3e-3 for float32 beside a float64 forward.
-        questions: the names of the questions to ask, by default all of `gradcheck_kit.engine.QUESTIONS`.
+        questions: the names of the questions to ask, by default all of `gradcheck_kit.engine.QUESTIONS`; "kink" is
+            asked only by name.
         reference: what is differentiated where an input has fewer digits than float64: by default the forward in
             float64 if it can be evaluated so; "float64" to insist on that, "native" for the forward as it is, or a
             function of the same inputs (and parameters, by keyword) that is evaluated in float64.
@@ -68,7 +72,7 @@ def examine(
         with subject.session():
             examination = prepared(meter, generator, demand, reference)
             for name in asked:
-                findings += QUESTIONS[name](examination)
+                findings += BY_NAME[name](examination)
                 if name == determinism.QUESTION:
                     examination.forget_first_pull()
                 if any(finding.verdict is not Verdict.PASS for finding in findings):
@@ -197,12 +201,12 @@ def _chosen(questions: Sequence[str] | None) -> list[str]:
     if questions is None:
         return list(QUESTIONS)
     if not isinstance(questions, str | list | tuple):
-        raise UsageError(f"questions={questions!r}; pass a list of names from {', '.join(QUESTIONS)}")
+        raise UsageError(f"questions={questions!r}; pass a list of names from {', '.join(BY_NAME)}")
     chosen = [questions] if isinstance(questions, str) else list(questions)
     for name in chosen:
-        if name not in QUESTIONS:
-            raise UsageError(f"questions={name!r} is no question; choose from {', '.join(QUESTIONS)}")
-    return [name for name in QUESTIONS if name in chosen]
+        if name not in BY_NAME:
+            raise UsageError(f"questions={name!r} is no question; choose from {', '.join(BY_NAME)}")
+    return [name for name in BY_NAME if name in chosen]
 
 
 def _positive(require: float) -> float:

@@ -55,6 +55,42 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Exploration:
+    """What a search looked at, and the smallest failing input that it came to.
+
+    Attributes:
+        examples: how many were drawn.
+        passed, undecided, raised: how many of them were shown right, could not be decided, or raised in the forward.
+        obstacles: what the undecided and raising ones met, how often, the most frequent first.
+        simplified: how many further inputs were tried to make a failing one smaller.
+        inputs: the failing input: each array by name as {"dtype", "shape", "values"}; empty where nothing failed.
+        lines: to paste: they make the failing input and check it again.
+    """
+
+    examples: int
+    passed: int
+    undecided: int
+    raised: int
+    obstacles: tuple[str, ...] = ()
+    simplified: int = 0
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+    def describe(self) -> list[str]:
+        """What a person reads of it."""
+        counts = {"passed": self.passed, "undecided": self.undecided, "raised in the forward": self.raised}
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        text = f"{self.examples} example{'s' if self.examples != 1 else ''}, {told or 'the first one failed'}"
+        if self.obstacles:
+            text += f": {'; '.join(self.obstacles)}"
+        if self.lines:
+            failed = "The last one failed, and " if told else ""
+            text += f". {failed}{self.simplified} simpler ones were tried"
+        lines = textwrap.wrap(text, WIDTH - 2)
+        return [*lines, *(["to repeat it:", *(f"  {line}" for line in self.lines)] if self.lines else [])]
+
+
+@dataclass(frozen=True)
 class Report:
     """The answers to all questions about one subject.
 
@@ -68,6 +104,7 @@ class Report:
         reference: what was differentiated: the subject's own forward ("native"), the same in float64, or another.
         not_asked: the questions that were left out, and why.
         environment: versions of Python and of the libraries.
+        exploration: of a search (`explore`): what it looked at, and the failing input.
     """
 
     subject: str
@@ -81,6 +118,7 @@ class Report:
     reference: str = "native"
     not_asked: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    exploration: Exploration | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -109,6 +147,8 @@ class Report:
                 "  nothing was compared: pass an input that has elements, and ask for `directional`",
             ]
         lines.append("")
+        if self.exploration is not None:
+            lines += [f"  {line}" for line in self.exploration.describe()]
         if self.not_asked:
             lines.append(f"  not asked: {', '.join(self.not_asked)}")
         cost = f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
@@ -148,6 +188,7 @@ class Report:
             "findings": [finding.to_dict() for finding in self.findings],
             "not_asked": list(self.not_asked),
             "environment": dict(self.environment),
+            "exploration": None if self.exploration is None else json.loads(json.dumps(asdict(self.exploration))),
         }
 
     def to_json(self, path: str | Path) -> None:

@@ -45,7 +45,7 @@ def subject_of(
         kept: list[torch.nn.Module] = []
     else:
         function = inspect.isclass(target) and issubclass(target, torch.autograd.Function)
-        signature = _without_context(target) if function else target
+        signature = without_context(target) if function else target
         arguments = named_arguments(title, signature, inputs, names, library)
         apply = target.apply if function else target
         parameters, call = {}, lambda point: apply(*arguments.placed(point))
@@ -153,7 +153,7 @@ def _as_wide(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float64, copy=True) if tensor.is_floating_point() else tensor.clone()
 
 
-def _without_context(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+def without_context(function: type[torch.autograd.Function]) -> Callable[..., Any]:
     """A callable with the signature of `Function.forward` less its `ctx`."""
     parameters = list(inspect.signature(function.forward).parameters.values())
     combined = function.setup_context is torch.autograd.Function.setup_context

@@ -21,6 +21,7 @@ LAYERS = (
     {"verdict", "report"},
     {"checks", "locate", "diagnose"},
     {"provenance", "engine", "side_by_side"},
+    {"exploration"},
     {"render"},
     {"cli", "pytest_plugin", "torch"},
 )
@@ -112,7 +113,8 @@ def adapters_reach_out(edge: Import) -> bool:
 
 
 def adapters_are_reached(edge: Import) -> bool:
-    allowed = ("gradcheck_kit.adapters", "gradcheck_kit.engine", "gradcheck_kit.torch", "gradcheck_kit.cli", PLUGIN)
+    above = ("engine", "exploration", "torch", "cli")
+    allowed = ("gradcheck_kit.adapters", *(f"gradcheck_kit.{name}" for name in above), PLUGIN)
     return (
         under(edge.target, "gradcheck_kit.adapters")
         and edge.module != "gradcheck_kit"
@@ -183,6 +185,8 @@ PLANTED = [
     ("upwards", "gradcheck_kit.verdict", "import gradcheck_kit.locate"),
     ("upwards", "gradcheck_kit.differences.line", "def f():\n    from ..checks import rounds"),
     ("upwards", "gradcheck_kit.checks.reference", "from gradcheck_kit.side_by_side import subjects"),
+    ("upwards", "gradcheck_kit.engine", "def f():\n    from gradcheck_kit.exploration.search import explore"),
+    ("upwards", "gradcheck_kit.exploration.search", "from gradcheck_kit.render import console"),
     ("adapters_reach_out", "gradcheck_kit.adapters.torch", "from gradcheck_kit.report import Report"),
     ("adapters_are_reached", "gradcheck_kit.checks.rounds", "from gradcheck_kit import adapters"),
     ("adapters_are_reached", "gradcheck_kit.side_by_side.subjects", "from gradcheck_kit.adapters import build"),
@@ -192,6 +196,7 @@ PLANTED = [
     ("torch_files_are_imported_eagerly", "gradcheck_kit.report", "from gradcheck_kit.torch import gradcheck"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "import pytest"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "if True:\n    from hypothesis import strategies"),
+    ("an_extra_is_reached", "gradcheck_kit.exploration.structure", "from hypothesis import strategies"),
     ("an_extra_is_reached", PLUGIN, "import matplotlib.pyplot as plt"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import gradcheck_kit"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import scipy.special"),
@@ -202,12 +207,15 @@ PLANTED = [
 INNOCENT = [
     ("upwards", "gradcheck_kit.engine", "from gradcheck_kit.space import norm"),
     ("upwards", "gradcheck_kit.verdict", "from gradcheck_kit.report import Report"),
+    ("upwards", "gradcheck_kit.exploration.search", "from gradcheck_kit.engine import examine"),
     ("adapters_reach_out", "gradcheck_kit.adapters.torch", "from gradcheck_kit.space import norm"),
     ("adapters_are_reached", "gradcheck_kit.engine", "from gradcheck_kit.adapters import resolve"),
+    ("adapters_are_reached", "gradcheck_kit.exploration.construction", "from gradcheck_kit.adapters import resolve"),
     ("torch_is_reached", "gradcheck_kit.adapters.torch_library", "import torch"),
     ("torch_is_reached", "gradcheck_kit.torch", "from gradcheck_kit.adapters.torch import subject_of\nimport torch"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.adapters", "def f():\n    from . import torch"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "def f():\n    import rich"),
+    ("an_extra_is_reached", "gradcheck_kit.exploration.search", "def f():\n    import hypothesis"),
     ("an_extra_is_reached", PLUGIN, "import pytest"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import math\nimport numpy as np"),
     ("the_references_reach_out", "reference_impls.examples.difference_error", "def f():\n    import matplotlib.figure"),

@@ -1,0 +1,91 @@
+"""Arrays as exact literals, and the lines that check them again."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gradcheck_kit.checks import kink
+from gradcheck_kit.exploration.construction import Call, Construction
+from gradcheck_kit.exploration.structure import Example, NDArray
+
+SHORT = 80  # characters; longer ones are spelled by their few elements that are not zero
+FEW = 12
+
+
+def as_json(arrays: Mapping[str, NDArray]) -> dict[str, dict[str, Any]]:
+    """Plain JSON values that hold the arrays exactly."""
+    return {
+        name: {"dtype": str(array.dtype), "shape": list(array.shape), "values": array.tolist()}
+        for name, array in arrays.items()
+    }
+
+
+def assignments(name: str, array: NDArray, layout: str, torch: bool) -> list[str]:
+    """Lines that make this array, bit for bit."""
+    dtype = "" if array.dtype in (np.float64, np.int64) else f", dtype=np.{array.dtype}"
+    literal = f"{name} = np.array({array.tolist()!r}{dtype})"
+    lines = [literal]
+    places = np.argwhere(array != 0)
+    if (len(literal) > SHORT and len(places) <= FEW) or not array.size:
+        made = str(array.dtype) if array.dtype != np.float64 else ""
+        lines = [f"{name} = np.zeros({array.shape}{f', dtype=np.{made}' if made else ''})"]
+        lines += [f"{name}[{', '.join(map(str, place))}] = {array[tuple(place)].item()!r}" for place in places]
+    if layout == "Fortran":
+        lines.append(f"{name} = np.asfortranarray({name})")
+    if layout == "step 2":
+        lines.append(f"{name} = np.repeat({name}, 2, axis=-1)[..., ::2]")
+    if torch:
+        lines.append(f"{name} = torch.from_numpy({name})")
+    return lines
+
+
+def to_paste(
+    construction: Construction, example: Example, call: Call, constants: Mapping[str, Any], question: str, seed: int
+) -> tuple[str, ...]:
+    """Lines that check the example again; the target goes by its own name, a lambda or an object by "target"."""
+    torch = sys.modules.get("torch")
+    module = torch is not None and isinstance(call.made, torch.nn.Module)
+    lines = ["import numpy as np", "import gradcheck_kit as gk"]
+    if construction.torch or module:
+        lines.append("import torch")
+    for name, array in example.arrays.items():
+        built = name in call.built
+        tensor = construction.torch or (module and not built)
+        lines += assignments(_variable(name), array, example.layout if built else "C", tensor)
+    target = _spelled(construction)
+    if construction.builds:
+        if module:
+            lines.append(f"torch.manual_seed({example.seed})")
+        target += f"({', '.join(f'{n}={_argument(n, example, constants)}' for n in call.built)})"
+    if call.parameters:
+        lines.append(f"target = ...  # your {construction.title}, with {', '.join(call.parameters)} as above")
+        target = "target"
+    given = [
+        repr(value) if name is None else _argument(name, example, constants)
+        for name, value in zip(call.passed, call.inputs, strict=True)
+    ]
+    wrt = list(call.checked) if construction.fixed else []
+    options = [
+        *([f"wrt={wrt!r}"] if wrt else []),
+        *(["vjp=vjp"] if construction.has_vjp else []),
+        *([f"seed={seed}"] if seed else []),
+    ]
+    if question == kink.QUESTION:
+        options.append(f"questions={question!r}")
+    lines.append(f"gk.check({', '.join([target, *given, *options])})")
+    return tuple(lines)
+
+
+def _spelled(construction: Construction) -> str:
+    name = getattr(construction.target, "__name__", "target")
+    return str(name) if str(name).isidentifier() else "target"
+
+
+def _argument(name: str, example: Example, constants: Mapping[str, Any]) -> str:
+    return _variable(name) if name in example.arrays else repr(constants[name])
+
+
+def _variable(name: str) -> str:
+    return name if name.isidentifier() else "".join(c if c.isalnum() else "_" for c in name)

@@ -1,0 +1,204 @@
+"""One example on trial: was the backward shown right, shown wrong, undecided, or did the forward raise?"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from gradcheck_kit.adapters.private_copy import private_copy
+from gradcheck_kit.checks import contract, directional, kink
+from gradcheck_kit.checks.examination import Examination
+from gradcheck_kit.engine import examine
+from gradcheck_kit.exploration.construction import Call, Construction
+from gradcheck_kit.exploration.structure import Example
+from gradcheck_kit.provenance import environment_now
+from gradcheck_kit.report import Cost, Finding, Report
+from gradcheck_kit.space import FORMATS
+from gradcheck_kit.subject import Subject, UsageError
+from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
+
+ROUNDINGS = 100.0  # of the largest output: a smaller error is not visible in its dtype
+
+
+class Outcome(Enum):
+    """What became of one example."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    RAISED = "raised"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One example and what became of it.
+
+    Attributes:
+        outcome: in a word.
+        report: of the check, where there was one.
+        obstacle: what an undecided or raising example met, in a few words.
+        call: what was checked.
+        where: the lengths at which it raised.
+    """
+
+    outcome: Outcome
+    report: Report | None = None
+    obstacle: str = ""
+    call: Call | None = None
+    where: str = ""
+
+    @property
+    def failure(self) -> tuple[str, str | None, str | None]:
+        """Which failure it is: a simpler example has to fail in the same one."""
+        found = self.findings_that_fail[0]
+        return found.question, found.input, found.cause if found.question == contract.QUESTION else None
+
+    @property
+    def findings_that_fail(self) -> list[Finding]:
+        findings = () if self.report is None else self.report.findings
+        return [finding for finding in findings if finding.verdict is Verdict.FAIL]
+
+    @property
+    def excess(self) -> float:
+        """The largest discrepancy over its bound (both sides finite, the bound not 0); 0 where there is none."""
+        findings = () if self.report is None else self.report.findings
+        return max((_ratio(finding) for finding in findings), default=0.0)
+
+
+def tried(construction: Construction, example: Example, seed: int) -> Trial:
+    """Check one example.
+
+    A failure that differences show counts where the point is on no kink and no edge: there they prove it.
+
+    Raises:
+        UsageError: the target cannot be called so at all.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a drawn input may well divide by zero: what came of it is judged
+        return _tried(construction, example, seed)
+
+
+def _tried(construction: Construction, example: Example, seed: int) -> Trial:
+    call: Call | None = None
+    try:
+        call = construction.call(example)
+        subject = construction.subject(call)
+    except UsageError:
+        raise
+    except Exception as error:
+        if call is not None and _forward_works(call):
+            return _backward_raised(construction.title, None, example, seed, error, call)
+        return _raised(error, example)
+    call = replace(call, checked=subject.differentiable)
+    with subject.session():
+        try:
+            outputs = dict(subject.forward(_copies(subject)))
+        except Exception as error:
+            return _raised(error, example)
+        try:
+            _pulled(subject, outputs, seed)
+        except UsageError:
+            raise
+        except Exception as error:
+            return _backward_raised(construction.title, subject, example, seed, error, call)
+    try:
+        return replace(_judged(subject, construction, example, outputs, seed), call=call)
+    except UsageError:
+        raise
+    except Exception as error:  # at one of the neighbours that a check visits: an edge of the domain
+        return Trial(Outcome.UNDECIDED, obstacle=f"right beside it {type(error).__name__}")
+
+
+def _judged(
+    subject: Subject, construction: Construction, example: Example, outputs: Mapping[str, Any], seed: int
+) -> Trial:
+    report = examine(subject, seed=seed)
+    if example.empty and report.verdict is not Verdict.FAIL:
+        return Trial(Outcome.PASSED if report else Outcome.UNDECIDED, report, "no elements")
+    (beside,) = examine(subject, seed=seed, questions=[kink.QUESTION]).findings
+    wrong = [finding for finding in report.findings if finding.verdict is Verdict.FAIL]
+    if all(f.question == directional.QUESTION or f.cause == "not-finite" for f in wrong):
+        if beside.verdict is Verdict.FAIL and construction.handwritten:
+            kept = tuple(f for f in report.findings if f.question not in (directional.QUESTION, contract.QUESTION))
+            return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), not_asked=()))
+        excuse = _excuse(subject, outputs, wrong, beside) if wrong else ""
+        if excuse:
+            return Trial(Outcome.UNDECIDED, report, excuse)
+    if wrong:
+        return Trial(Outcome.FAILED, report)
+    undecided = next((f for f in report.findings if f.verdict is Verdict.INCONCLUSIVE), None)
+    met = "nothing to compare" if undecided is None else undecided.cause or "not finite"
+    return Trial(Outcome.PASSED, report) if report else Trial(Outcome.UNDECIDED, report, met)
+
+
+def _excuse(subject: Subject, outputs: Mapping[str, Any], wrong: list[Finding], beside: Finding) -> str:
+    """Why differences that disagree prove nothing here; empty where they do."""
+    if beside.verdict is not Verdict.PASS and beside.cause != "precision":
+        return "edge of the domain" if beside.cause in ("domain", "not-finite") else "kink"
+    return "digits lost in float32" if all(_below_rounding(subject, outputs, f) for f in wrong) else ""
+
+
+def _below_rounding(subject: Subject, outputs: Mapping[str, Any], finding: Finding) -> bool:
+    """Whether the error could not be seen in low-precision outputs at all, as where a function saturates.
+
+    The float64 twin of a float32 sigmoid still has a slope at 20; that of float32 itself has rounded to zero.
+    """
+    if finding.input is None or finding.analytic is None or finding.numeric is None:
+        return False
+    library, primal = subject.library, subject.point[finding.input]
+    form = FORMATS[library.dtype(primal)]
+    if form.name == "float64":
+        return False
+    size = max(float(abs(library.vector(y)).max()) for y in outputs.values() if np.prod(library.shape(y)))
+    return abs(finding.analytic - finding.numeric) <= ROUNDINGS * form.unit_roundoff * size
+
+
+def _copies(subject: Subject) -> dict[str, Any]:
+    return {name: subject.library.copy(array) for name, array in subject.point.items()}
+
+
+def _pulled(subject: Subject, outputs: Mapping[str, Any], seed: int) -> None:
+    cotangents = Examination(subject, outputs, np.random.default_rng(seed), 1.0).cotangents()
+    subject.pullback(_copies(subject), cotangents)
+
+
+def _forward_works(call: Call) -> bool:
+    """Whether it is the backward that raised while a layer's parameters were looked for."""
+    try:
+        private_copy(call.made).forward(*call.inputs)
+    except Exception:
+        return False
+    return True
+
+
+def _raised(error: Exception, example: Example) -> Trial:
+    first = (str(error).splitlines() or [""])[0]
+    return Trial(Outcome.RAISED, obstacle=f"{type(error).__name__}: {first}"[:100], where=example.where())
+
+
+def _backward_raised(
+    title: str, subject: Subject | None, example: Example, seed: int, error: Exception, call: Call | None
+) -> Trial:
+    message = f"the backward raises {type(error).__name__} at {example.where()}, where the forward returns\n{error}"
+    report = Report(
+        subject=title if subject is None else subject.name,
+        findings=(Finding(contract.QUESTION, Verdict.FAIL, message, cause="backward-raises"),),
+        seed=seed,
+        cost=Cost(1, 1, 0.0),
+        dtype=example.dtype,
+        device="cpu",
+        library="numpy" if subject is None else subject.library.name,
+        require=DEFAULT_REQUIRE[example.dtype],
+        environment=environment_now(),
+    )
+    return Trial(Outcome.FAILED, report, call=call)
+
+
+def _ratio(finding: Finding) -> float:
+    if finding.analytic is None or finding.numeric is None or not finding.error:
+        return 0.0
+    ratio = abs(finding.analytic - finding.numeric) / finding.error
+    return ratio if np.isfinite(ratio) else 0.0
