@@ -4,6 +4,8 @@ A mutant is a pair of subjects at the same random point that differ in the plant
 """
 
 from tests.mutants.functions import FUNCTIONS
+from tests.mutants.mechanisms import MECHANISMS
+from tests.mutants.places import PLACES
 from tests.mutants.planting import Mutant
 from tests.mutants.reference_edits import REFERENCE_EDITS
 from tests.mutants.right_layers import RIGHT_IN_FLOAT32_ALONE, RIGHT_LAYERS
@@ -11,7 +13,7 @@ from tests.mutants.right_torch import RIGHT_FUNCTIONS, Right
 from tests.mutants.stateful import STATEFUL
 from tests.mutants.torch_functions import TORCH
 
-MUTANTS: tuple[Mutant, ...] = (*REFERENCE_EDITS, *STATEFUL, *FUNCTIONS, *TORCH)
 RIGHT: tuple[Right, ...] = (*RIGHT_LAYERS, *RIGHT_FUNCTIONS)
+MUTANTS: tuple[Mutant, ...] = (*REFERENCE_EDITS, *STATEFUL, *FUNCTIONS, *TORCH, *PLACES, *MECHANISMS)
 
 __all__ = ["MUTANTS", "RIGHT", "RIGHT_IN_FLOAT32_ALONE", "Mutant", "Right"]
