@@ -12,6 +12,7 @@ from gradcheck_kit.verdict import Verdict, overall
 SCHEMA = 1
 WIDTH = 100
 NAMED = 6  # inputs in a headline
+TOLD = 2  # findings told in full: a failure fits on a screen
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ class Finding:
         verdict: its answer.
         message: the answer in words.
         input: the input's or parameter's name.
-        index: the element, where one was singled out.
+        index: the element, where one was singled out; in a block of wrong ones, an example.
         analytic, numeric, error: the backward's number, the numerical derivative and a bound on its error.
         resolution: the smallest relative error that the question could have seen here.
         cause: a short stable slug of the likely cause, such as "sign-flip"; None where there is no evidence.
+        place: where the input is wrong, in words, such as "row 3 of W, W[3, :]"; None where that is not known.
     """
 
     question: str
@@ -48,6 +50,7 @@ class Finding:
     error: float | None = None
     resolution: float | None = None
     cause: str | None = None
+    place: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; a number that is not finite becomes its name, since JSON has none."""
@@ -138,9 +141,11 @@ class Report:
 
     def __str__(self) -> str:
         lines = [self._headline()]
-        for finding in self.findings:
-            if finding.verdict is not Verdict.PASS:
-                lines += ["", *_block(finding)]
+        complaints = [finding for finding in self.findings if finding.verdict is not Verdict.PASS]
+        for finding in complaints[:TOLD]:
+            lines += ["", *_block(finding)]
+        if len(complaints) > TOLD:
+            lines += ["", *_also(complaints[TOLD:])]
         if self.verdict is Verdict.INCONCLUSIVE and all(f.verdict is Verdict.PASS for f in self.findings):
             lines += [
                 "",
@@ -211,7 +216,17 @@ def _block(finding: Finding) -> list[str]:
     mark = "✗" if finding.verdict is Verdict.FAIL else "?"
     first, *rest = finding.message.splitlines()
     lines = textwrap.wrap(f"{mark} {first}", WIDTH - 2, subsequent_indent="  ")
-    return [f"  {line}" for line in lines] + [f"    {line}" for line in rest]
+    for line in rest:
+        lines += textwrap.wrap(line, WIDTH - 2, initial_indent="  ", subsequent_indent="    ")
+    return [f"  {line}" for line in lines]
+
+
+def _also(findings: list[Finding]) -> list[str]:
+    """The others by name, and by cause where there is one."""
+    named = [f"{f.input or f.question}{f' [{f.cause}]' if f.cause else ''}" for f in findings]
+    more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
+    text = f"the same was asked, and did not pass, of {', '.join([*named[:NAMED], *more])}; `findings` holds it all"
+    return [f"  {line}" for line in textwrap.wrap(text, WIDTH - 2)]
 
 
 def plain(value: Any) -> Any:

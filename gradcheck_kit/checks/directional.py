@@ -13,17 +13,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck_kit.checks.examination import Examination
+from gradcheck_kit.checks.failure import failure
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Measurement, Round, Seen
-from gradcheck_kit.diagnose import diagnose
 from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
-from gradcheck_kit.locate import locate
+from gradcheck_kit.locate import EFFORT
 from gradcheck_kit.report import Finding
 from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"
 STRIKES = 2
+LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many inputs are wrong they share the effort
 LOST = 0.1  # a gradient further than this from what the same backward gives in float64 is wrong in its own precision
 
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
@@ -95,7 +96,9 @@ def ask(examination: Examination) -> list[Finding]:
         pending = [name for name, settled in cases.items() if _still_open(settled)]
         for name, case in _alone(examination, look, pending, places).items():
             cases[name].append(case)
-    return [resolved[n] if n in resolved else _finding(examination, n, cases[n]) for n in names]
+    wrong = sum(settled[-1].verdict is Verdict.FAIL for settled in cases.values())
+    effort = max(LEAST_EFFORT, EFFORT // max(wrong, 1))
+    return [resolved[n] if n in resolved else _finding(examination, n, cases[n], effort) for n in names]
 
 
 def _together(examination: Examination, names: Sequence[str], places: Places) -> dict[str, Finding]:
@@ -165,10 +168,10 @@ def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _
                 cases[name].add(asked.measure([name]))
 
 
-def _finding(examination: Examination, name: str, cases: list[_Case]) -> Finding:
+def _finding(examination: Examination, name: str, cases: list[_Case], effort: int) -> Finding:
     for case in cases:
         if case.verdict is Verdict.FAIL:
-            return _failure(name, case.strikes())
+            return failure(QUESTION, name, case.strikes(), effort)
     for case in cases:
         if case.verdict is None:
             return _undecided(name, case, examination.require)
@@ -188,30 +191,6 @@ def _agreement(examination: Examination, seen: Seen, name: str, resolution: floa
         message += "; the input sits on a kink: there it lies between the one-sided derivatives, beside it it agrees"
     numbers = compared.analytic, compared.numeric, compared.bound
     return Finding(QUESTION, Verdict.PASS, message, name, None, *numbers, resolution=resolution)
-
-
-def _failure(name: str, strikes: list[Measurement]) -> Finding:
-    element = locate(strikes[-1])
-    cause = diagnose([strike.seen.comparison for strike in strikes], strikes[-1].elements)
-    worst = strikes[-1].seen.comparison
-    lines = [f"the gradient of {name} is wrong", element.describe(name)]
-    lines.append(
-        f"along a random direction: backward {worst.analytic:.10g}, "
-        f"numerical derivative {worst.numeric:.10g} ± {worst.bound:.1g}"
-    )
-    if cause is not None:
-        lines.append(f"likely cause: {cause.sentence} [{cause.slug}]")
-    return Finding(
-        QUESTION,
-        Verdict.FAIL,
-        "\n".join(lines),
-        input=name,
-        index=element.index,
-        analytic=element.analytic,
-        numeric=element.numeric,
-        error=element.error,
-        cause=None if cause is None else cause.slug,
-    )
 
 
 def _undecided(name: str, case: _Case, require: float) -> Finding:

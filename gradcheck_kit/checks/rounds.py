@@ -12,9 +12,9 @@ from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.kinked_outputs import between_the_slopes
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
-from gradcheck_kit.differences.line import Line, drawn_tangent
+from gradcheck_kit.differences.line import Line, drawn_tangent, snapped_tangent
 from gradcheck_kit.differences.probe import Kind, expected_size, typical_size
-from gradcheck_kit.space import Array, Arrays, inner_of, norm, norm_of, norm_of_product
+from gradcheck_kit.space import Array, Arrays, Vector, inner_of, norm, norm_of, norm_of_product
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
 
 KINK_SHARE = 0.01  # of the jump: what a dither at a kink moves beyond this is the kink, not rounding
@@ -133,6 +133,21 @@ class Round:
         changes = [{name: self.backward.change(name, again[name], v)} for again in self.backward.kept_dithers]
         return self._measured({name: v}, changes)
 
+    def on_lattice(self, name: str, v: Vector) -> Array:
+        """The tangent nearest to `v` that `name` can be measured along."""
+        like, place = self.place.line_point[name], self.place
+        snapped = snapped_tangent(self._library, like, v, place.scales[name], place.schemes[name])
+        return self._library.shaped(snapped, like)
+
+    def pulled(self, cotangents: Arrays) -> Arrays:
+        """The backward's gradients at the round's point, for other cotangents."""
+        return self.backward.pulled(self.place.point, cotangents)
+
+    def line(self, tangents: Arrays) -> Line:
+        """The function that is differentiated, weighted with the round's cotangents, along tangents."""
+        weights = {name: self._library.vector(u) for name, u in self.backward.cotangents.items()}
+        return Line(self._library, self.place.forward, self.place.line_point, tangents, weights)
+
     def _measured(self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]]) -> Measurement:
         library, gradients = self._library, self.backward.gradients
         analytic = sum((inner_of(library, gradients[n], v) for n, v in tangents.items()), 0.0)
@@ -158,8 +173,7 @@ class Round:
 
     def _differentiated(self, tangents: Arrays, scale: float) -> tuple[Estimate, Line]:
         library, place = self._library, self.place
-        weights = {name: library.vector(u) for name, u in self.backward.cotangents.items()}
-        line = Line(library, place.forward, place.line_point, tangents, weights)
+        line = self.line(tangents)
         if not any(math.prod(library.shape(v)) for v in tangents.values()):
             return NOTHING_TO_DIFFERENTIATE, line
         centre, floor = line.weighted(place.outputs), line.rounding_floor(place.outputs)

@@ -24,6 +24,8 @@ def test_a_planted_bug_fails_and_the_error_says_where(mutant: Mutant, seed: int)
     assert mutant.input in failed, text
     assert failed[mutant.input].question == mutant.question, text
     assert failed[mutant.input].cause == mutant.cause, text
+    if mutant.place is not None:
+        assert mutant.place in str(failed[mutant.input].place), text
     assert mutant.name in text
     assert mutant.input in text
     assert len(text.splitlines()) <= MOST_LINES, text

@@ -5,6 +5,8 @@ A mutant is a pair of subjects at the same random point that differ in the plant
 
 from tests.mutants.functions import FUNCTIONS
 from tests.mutants.graph_edits import GRAPH_EDITS
+from tests.mutants.mechanisms import MECHANISMS
+from tests.mutants.places import PLACES
 from tests.mutants.planting import Mutant
 from tests.mutants.reference_edits import REFERENCE_EDITS
 from tests.mutants.reference_images import REFERENCE_IMAGES
@@ -22,6 +24,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *STATEFUL,
     *FUNCTIONS,
     *TORCH,
+    *PLACES,
+    *MECHANISMS,
 )
 RIGHT: tuple[Right, ...] = (*RIGHT_LAYERS, *RIGHT_FUNCTIONS)
 

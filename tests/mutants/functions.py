@@ -130,14 +130,18 @@ FUNCTIONS = (
     _sine("1/N of the gradient", lambda u, x: _cos_times(u, x) / len(x), "constant-factor"),
     _sine("wrong by a factor 1 + 1e-8", lambda u, x: (1 + 1e-8) * _cos_times(u, x), "constant-factor"),
     _sine("one element of ten wrong by 1e-8", _one_wrong_element),
-    _sine("the last element is forgotten", _last_forgotten),
+    _sine("the last element is forgotten", _last_forgotten, "zero-slice"),
     _sine("a zero gradient", lambda u, x: np.zeros_like(x), "zero-gradient"),
     _sine("a missing gradient", lambda u, x: None, "zero-gradient"),
     _sine("the cotangent is clamped", lambda u, x: _cos_times(np.clip(u, -1, 1), x)),
     _sine("the cotangent's magnitude is used", lambda u, x: _cos_times(abs(u), x)),
     _sine("the cotangent's norm is clipped", lambda u, x: _cos_times(u / max(1.0, float(np.linalg.norm(u))), x)),
     _sine("a cotangent of ones is assumed", lambda u, x: np.cos(x)),
-    _sine("float32 inside a float64 backward", lambda u, x: u * np.cos(x.astype(np.float32)).astype(np.float64)),
+    _sine(
+        "float32 inside a float64 backward",
+        lambda u, x: u * np.cos(x.astype(np.float32)).astype(np.float64),
+        "low-precision",
+    ),
     _sine("NaN in the gradient", _poisoned(np.nan), "not-finite", "contract"),
     _sine("infinity in the gradient", _poisoned(np.inf), "not-finite", "contract"),
     _sine(
@@ -195,6 +199,7 @@ FUNCTIONS = (
         lambda u, A, B: ((u @ B.T).T, A.T @ u),
         two((4, 4), (4, 4)),
         input="A",
+        cause="transposed",
     ),
     function(
         "two gradients of equal shape swapped",
@@ -202,6 +207,7 @@ FUNCTIONS = (
         lambda u, x, y: (u * np.cos(x) * y, u * np.sin(x)),
         lambda u, x, y: (u * np.sin(x), u * np.cos(x) * y),
         two((6,), (6,)),
+        cause="swapped-gradients",
     ),
     function(
         "right only for a batch of more than one",
@@ -225,6 +231,7 @@ FUNCTIONS = (
         lambda u, x: u * (1 + x) * np.exp(x),
         lambda u, x: u * np.exp(x),
         one(6),
+        cause="missing-factor",
     ),
     function(
         "tanh' of the input where the output belongs",
@@ -232,6 +239,7 @@ FUNCTIONS = (
         lambda u, x: u * (1 - np.tanh(x) ** 2),
         lambda u, x: u * (1 - x**2),
         one(6),
+        cause="wrong-factor",
     ),
     function(
         "softmax with the diagonal of its Jacobian",
@@ -246,6 +254,7 @@ FUNCTIONS = (
         _normalise_vjp,
         lambda u, x: _normalise_vjp(u, x, through_mean=False),
         one(4, 5),
+        cause="missing-mean",
     ),
     function(
         "layer norm with a constant variance",
@@ -253,6 +262,7 @@ FUNCTIONS = (
         _normalise_vjp,
         lambda u, x: _normalise_vjp(u, x, through_variance=False),
         one(4, 5),
+        cause="missing-term",
     ),
     function(
         "gather assigns where indices repeat",
@@ -289,6 +299,7 @@ FUNCTIONS = (
         lambda u, x, b: (u.copy(), u.sum(axis=1)),
         two((5, 5), (5,)),
         input="b",
+        cause="wrong-axis",
     ),
     function(
         "a quadratic form taken for a symmetric one",
@@ -304,6 +315,7 @@ FUNCTIONS = (
         lambda u, A: u * np.linalg.det(A) * np.linalg.inv(A),
         _square_matrix,
         input="A",
+        cause="transposed",
     ),
     function(
         "the second output's cotangent is ignored",

@@ -26,6 +26,7 @@ class Mutant:
         question: the question that must catch it.
         input: what the finding must name.
         cause: the slug that it must carry, where the evidence points to a cause.
+        place: words that must say where in the input.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Mutant:
     question: str
     input: str
     cause: str | None = None
+    place: str | None = None
 
 
 def function(
@@ -45,6 +47,7 @@ def function(
     input: str = "x",
     cause: str | None = None,
     question: str = "directional",
+    place: str | None = None,
 ) -> Mutant:
     """A NumPy function with a right and a wrong VJP."""
     return Mutant(
@@ -54,6 +57,7 @@ def function(
         question,
         input,
         cause,
+        place,
     )
 
 

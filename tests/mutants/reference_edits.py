@@ -48,17 +48,29 @@ def affine(cls: type[Affine]) -> Callable[[Rng], Affine]:
 
 
 REFERENCE_EDITS = (
-    layer("Sigmoid loses its (1 - out) factor", lambda _: Sigmoid(), lambda _: SigmoidWithoutComplement(), one(3, 4)),
+    layer(
+        "Sigmoid loses its (1 - out) factor",
+        lambda _: Sigmoid(),
+        lambda _: SigmoidWithoutComplement(),
+        one(3, 4),
+        cause="missing-factor",
+    ),
     layer(
         "Affine averages db",
         affine(Affine),
         affine(AffineAveragesBias),
         one(5, 4),
         input="b",
-        cause="constant-factor",
+        cause="averaged-not-summed",
     ),
     layer("ReLU masks by the cotangent", lambda _: ReLU(), lambda _: ReLUMasksByCotangent(), off_zero(3, 4)),
-    layer("Mul does not swap its inputs", lambda _: Mul(), lambda _: MulDoesNotSwap(), two((3, 4), (3, 4))),
+    layer(
+        "Mul does not swap its inputs",
+        lambda _: Mul(),
+        lambda _: MulDoesNotSwap(),
+        two((3, 4), (3, 4)),
+        cause="swapped-gradients",
+    ),
     layer(
         "SoftmaxWithLoss ignores its cotangent",
         lambda _: SoftmaxWithLoss(),

@@ -128,7 +128,13 @@ TORCH = (
         input="temperature",
         cause="zero-gradient",
     ),
-    torch_mutant("a Function saves its input for its output", lambda: RightExp, lambda: ExpSavesInput, one(6)),
+    torch_mutant(
+        "a Function saves its input for its output",
+        lambda: RightExp,
+        lambda: ExpSavesInput,
+        one(6),
+        cause="wrong-factor",
+    ),
     torch_mutant("a Function flips the sign", lambda: RightExp, lambda: ExpFlipped, one(6), cause="sign-flip"),
     torch_mutant(
         "a Function overwrites its input",

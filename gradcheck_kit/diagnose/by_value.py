@@ -1,0 +1,120 @@
+"""Is the backward wrong exactly where the input has a property that a wrong branch would ask for?"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gradcheck_kit.diagnose.evidence import Cause, Values
+from gradcheck_kit.locate import Location, OfInput
+
+Mask = npt.NDArray[np.bool_]
+
+FEW = 3  # elements with the property that must all be wrong
+COINCIDENCE = 20  # equally large sets of elements among which the wrong ones are the one with the property
+SEPARATING = 2  # elements sampled on the poorer side of a threshold
+REACH = 0.1  # of the elements must lie on either side of a threshold
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The arrays that a cause may be read from.
+
+    Attributes:
+        gradient, primal: of the input under suspicion.
+        integers: the integer inputs, by name.
+    """
+
+    gradient: Values
+    primal: Values
+    integers: dict[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class _Property:
+    """What a wrong branch may ask for: the cause it would be, the elements that have it, and those that have not.
+
+    Between the two there may be elements of which it is not known.
+    """
+
+    cause: Cause
+    having: Mask
+    lacking: Mask
+
+
+def by_value(place: Location, measured: OfInput, around: Surroundings, generator: np.random.Generator) -> Cause | None:
+    """The property that all wrong elements have and no right one has; None where there is none, or several."""
+    properties = [p for p in _properties(place, around) if p.having.any() and p.lacking.any()]
+    matches = [p.cause for p in properties if _wrong_where(p, place, measured, generator)]
+    return matches[0] if len({cause.slug for cause in matches}) == 1 else None
+
+
+def _properties(place: Location, around: Surroundings) -> Iterator[_Property]:
+    x = around.primal
+    negative = Cause("wrong-where-negative", "backward is wrong exactly where the input is negative")
+    positive = Cause("wrong-where-positive", "backward is wrong exactly where the input is positive")
+    yield _Property(negative, x < 0, x >= 0)
+    yield _Property(positive, x > 0, x <= 0)
+    yield from _magnitudes(place, x)
+    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    tied = (counts > 1)[inverse].reshape(x.shape)
+    yield _Property(Cause("wrong-at-ties", "backward is wrong exactly where two elements are equal"), tied, ~tied)
+    for name, integers in around.integers.items():
+        repeated = _repeated(integers, x.shape)
+        words = f"backward is wrong exactly where {name} repeats an index: it overwrites instead of accumulating"
+        yield _Property(Cause("overwritten-not-accumulated", words), repeated, ~repeated)
+
+
+def _magnitudes(place: Location, x: Values) -> Iterator[_Property]:
+    """Magnitudes that part the wrong elements measured from the right ones."""
+    wrong = [abs(float(x[e.index])) for e in place.elements if e.wrong]
+    right = [abs(float(x[e.index])) for e in place.elements if not e.wrong]
+    if min(len(wrong), len(right)) < SEPARATING:
+        return
+    size = abs(x)
+    if max(right) < min(wrong):
+        words = f"backward is wrong where the input is large: right up to {max(right):.3g}, wrong from {min(wrong):.3g}"
+        found = _Property(Cause("wrong-where-large", words), size >= min(wrong), size <= max(right))
+    elif max(wrong) < min(right):
+        words = f"backward is wrong where the input is small: wrong up to {max(wrong):.3g}, right from {min(right):.3g}"
+        found = _Property(Cause("wrong-where-small", words), size <= max(wrong), size >= min(right))
+    else:
+        return
+    if min(found.having.mean(), found.lacking.mean()) >= REACH:
+        yield found
+
+
+def _repeated(integers: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
+    """The elements whose index on the first axis occurs more than once; none where these are no indices."""
+    if not shape or integers.size < 2 or integers.min() < -shape[0] or integers.max() >= shape[0]:
+        return np.zeros(shape, dtype=bool)
+    counts = np.bincount(np.mod(integers.reshape(-1), shape[0]), minlength=shape[0])
+    return np.broadcast_to((counts > 1).reshape(-1, *[1] * (len(shape) - 1)), shape)
+
+
+def _wrong_where(asked: _Property, place: Location, measured: OfInput, generator: np.random.Generator) -> bool:
+    """Whether the elements with a property, and no others, are wrong."""
+    if any(not asked.having[e.index] if e.wrong else not asked.lacking[e.index] for e in place.elements):
+        return False
+    if not _no_coincidence(asked.having):
+        return False
+    if place.complete:
+        wrong = np.zeros(asked.having.shape, dtype=bool)
+        for box in place.boxes:
+            wrong[box.slices()] = True
+        return bool((wrong == asked.having).all())
+    if not measured.of(asked.lacking.reshape(-1).astype(np.float64)).right:
+        return False
+    inside = np.flatnonzero(asked.having)
+    drawn = generator.choice(inside, size=min(FEW, inside.size), replace=False)
+    ask = [tuple(int(i) for i in np.unravel_index(position, asked.having.shape)) for position in drawn]
+    return all(measured.alone(index).wrong for index in ask)
+
+
+def _no_coincidence(mask: Mask) -> bool:
+    """Whether a set as large as this one would rarely be just this one; where it is made of slices, these count."""
+    rows = mask.reshape(mask.shape[0], -1) if mask.ndim else mask.reshape(1, 1)
+    units = rows[:, 0] if bool((rows == rows[:, :1]).all()) else mask
+    return math.comb(units.size, int(units.sum())) >= COINCIDENCE

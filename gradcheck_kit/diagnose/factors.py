@@ -1,0 +1,100 @@
+"""Is the backward a constant times the derivative, and does the problem have a number like that?"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import combinations
+
+from gradcheck_kit.diagnose.evidence import MATCH, Cause
+from gradcheck_kit.verdict import Comparison
+
+Shape = tuple[int, ...]
+
+LEAST_COUNT = 3  # a factor of 2 or 1/2 has more causes than an average
+SIMPLE = (2, Fraction(1, 2), 3, Fraction(1, 3), 4, Fraction(1, 4), Fraction(3, 2), Fraction(2, 3))
+
+
+def constant_factor(seen: Sequence[Comparison], name: str, shape: Shape, outputs: Mapping[str, Shape]) -> Cause | None:
+    """The cause where one factor explains all the comparisons.
+
+    Args:
+        seen: mismatches of one input along independent directions.
+        name, shape: of that input; with one element, any mismatch looks like a constant factor.
+        outputs: the outputs' shapes.
+    """
+    factor = _fitted(seen)
+    if factor is None:
+        return None
+    doubt = MATCH * min(c.bound / abs(c.numeric) for c in seen)
+    if abs(factor + 1.0) <= doubt:
+        return Cause("sign-flip", "backward has the wrong sign")
+    if math.prod(shape) < 2:
+        return None
+    counts = {words: n for n, words in _averaged(shape, outputs)}
+    for words, n in counts.items():
+        if abs(factor * n - 1.0) <= doubt:
+            return Cause(
+                "averaged-not-summed", f"backward is 1/{n} of the derivative, {words}: it averages where a sum belongs"
+            )
+        if abs(factor / n - 1.0) <= doubt:
+            return Cause(
+                "summed-not-averaged",
+                f"backward is {n} times the derivative, {words}: it sums where an average belongs",
+            )
+    return Cause("constant-factor", f"backward is {_spelled(factor, doubt, name, shape, outputs)} times the derivative")
+
+
+def _fitted(seen: Sequence[Comparison]) -> float | None:
+    """The one number by which every analytic value is the numeric one times, to within the bounds."""
+    if any(c.analytic == 0.0 or c.numeric == 0.0 for c in seen):
+        return None
+    sharpest = min(seen, key=lambda c: c.bound / abs(c.numeric))  # a factor from a cancelling pair is blurred
+    factor = sharpest.analytic / sharpest.numeric
+    spread = MATCH * max(1.0, abs(factor))
+    return factor if all(abs(c.analytic - factor * c.numeric) <= spread * c.bound for c in seen) else None
+
+
+def _averaged(shape: Shape, outputs: Mapping[str, Shape]) -> Iterator[tuple[int, str]]:
+    """Numbers of elements that are summed between the input and an output: axes that only one of the two has."""
+    for output, other in outputs.items():
+        summed = Counter(other) - Counter(shape)  # by the backward: the input was used for each of these
+        reduced = Counter(shape) - Counter(other) if not Counter(other) - Counter(shape) else Counter()
+        for counter in (summed, reduced):
+            lengths = sorted(counter.elements())
+            for count in range(1, len(lengths) + 1):
+                for chosen in combinations(lengths, count):
+                    if math.prod(chosen) >= LEAST_COUNT:
+                        side = output if counter is summed else "the input"
+                        words = f"{math.prod(chosen)} being {_lengths(chosen)} of {side}"
+                        yield math.prod(chosen), words
+
+
+def _lengths(chosen: Sequence[int]) -> str:
+    return "the length of an axis" if len(chosen) == 1 else " × ".join(map(str, chosen)) + ", axes"
+
+
+def _spelled(factor: float, doubt: float, name: str, shape: Shape, outputs: Mapping[str, Shape]) -> str:
+    for simple in SIMPLE:
+        for signed in (simple, -simple):
+            if abs(factor / float(signed) - 1.0) <= doubt:
+                return str(signed)
+    for value, words in _sizes(name, shape, outputs):
+        if value > 0.0 and abs(abs(factor) / value - 1.0) <= doubt:
+            return f"{'-' if factor < 0 else ''}{words}"
+    return f"(1 {factor - 1.0:+.1e})" if abs(factor - 1.0) < 1e-3 else f"{factor:.6g}"
+
+
+def _sizes(name: str, shape: Shape, outputs: Mapping[str, Shape]) -> Iterator[tuple[float, str]]:
+    """Numbers made of a length or a size, and how they are written."""
+    for owner, lengths in ((name, shape), *outputs.items()):
+        named = [(n, f"the length of axis {axis} of {owner}") for axis, n in enumerate(lengths)]
+        for n, what in [*named, (math.prod(lengths), f"the size of {owner}")]:
+            if n < 2:
+                continue
+            yield n, f"{n} ({what})"
+            yield 1 / n, f"1/{n} ({n} is {what})"
+            yield math.sqrt(n), f"√{n} ({n} is {what})"
+            yield 1 / math.sqrt(n), f"1/√{n} ({n} is {what})"
+            yield n / (n - 1), f"{n}/{n - 1} ({n} is {what})"
+            yield (n - 1) / n, f"{n - 1}/{n} ({n} is {what})"

@@ -1,0 +1,97 @@
+"""A cause is named where the numbers prove it, and not where they do not."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import gradcheck_kit as gk
+
+Array = npt.NDArray[np.float64]
+SEEDS = range(5)
+
+
+def finding(vjp: Callable[..., object], *inputs: Array, forward: Callable[..., Array], seed: int = 0) -> gk.Finding:
+    report = gk.examine(gk.function(forward, *inputs, vjp=vjp), seed=seed)
+    assert report.verdict is gk.Verdict.FAIL
+    return next(f for f in report.findings if f.verdict is gk.Verdict.FAIL)
+
+
+def square(x: Array) -> Array:
+    return x**2 / 2
+
+
+def spoiled_square(spoil: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    return lambda u, x: spoil(u * x)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_error_of_no_mechanism_gets_no_name(seed: int) -> None:
+    noise = np.random.default_rng([seed, 1]).normal(size=(6, 5))
+    x = np.random.default_rng(seed).normal(size=(6, 5))
+    for size in (1.0, 1e-3, 1e-7):
+        wrong = finding(spoiled_square(lambda g, s=size: g * (1 + s * noise)), x, forward=square, seed=seed)  # type: ignore[misc]
+        assert wrong.cause is None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_factor_of_a_single_element_is_no_evidence_but_its_sign_is(seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=1)
+    assert finding(spoiled_square(lambda g: 2 * g), x, forward=square, seed=seed).cause is None
+    assert finding(spoiled_square(lambda g: -g), x, forward=square, seed=seed).cause == "sign-flip"
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (2.0, "2 times"),
+        (0.5, "1/2 times"),
+        (-2.0, "-2 times"),
+        (7.0, "7 (the length of axis 0 of x)"),
+        (1 / 35, "1/35"),
+    ],
+)
+def test_a_factor_is_named_after_a_length_where_it_is_one(factor: float, words: str) -> None:
+    x = np.random.default_rng(0).normal(size=(7, 5))
+    wrong = finding(spoiled_square(lambda g: factor * g), x, forward=square)
+    assert wrong.cause == "constant-factor"
+    assert words in wrong.message
+
+
+def test_two_equal_gradients_are_not_called_exchanged() -> None:
+    """x + y has the same gradient for both; of a wrong one it can only be said that it is not the other's."""
+    noise = np.random.default_rng(1).normal(size=(6, 5))
+    x, y = np.random.default_rng(0).normal(size=(2, 6, 5))
+    wrong = finding(lambda u, x, y: (u * (1 + noise), u), x, y, forward=lambda x, y: x + y)
+    assert (wrong.input, wrong.cause) == ("x", None)
+
+
+def test_a_gradient_that_is_exact_in_float32_is_not_low_precision_for_that() -> None:
+    x = np.random.default_rng(0).integers(1, 9, (6, 5)).astype(float)
+    wrong = finding(spoiled_square(lambda g: np.round(g) + 1e-3), x, forward=square)
+    assert wrong.cause is None
+
+
+def test_the_only_gathered_twice_of_few_is_no_evidence() -> None:
+    def assigns(u: Array, x: Array, index: Array) -> tuple[Array, None]:
+        gradient = np.zeros_like(x)
+        gradient[index] = u
+        return gradient, None
+
+    x = np.random.default_rng(0).normal(size=5)
+    few = finding(assigns, x, np.array([3, 0, 3]), forward=lambda x, index: x[index])  # type: ignore[arg-type]
+    assert (few.place, few.cause) == ("x[3]", None)
+
+
+def test_a_report_of_many_wrong_inputs_still_fits_on_a_screen() -> None:
+    arrays = [np.random.default_rng(i).normal(size=(4, 3)) for i in range(9)]
+
+    def forward(a: Array, b: Array, c: Array, d: Array, e: Array, f: Array, g: Array, h: Array, i: Array) -> Array:
+        return np.asarray(np.sin(a + b * c) + d * e + f * g + h * i)
+
+    report = gk.examine(gk.function(forward, *arrays, vjp=lambda u, *inputs: tuple(u * np.cos(3 * a) for a in inputs)))
+    text = str(report)
+    assert len(report.findings) >= 9
+    assert len(text.splitlines()) <= 25
+    assert "and 1 more" in text
