@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.adapters.generators import OwnGenerator, generators_in
+
 
 class FrozenRandomness:
     """Replays Python's and NumPy's global generators from the state they had at construction.
@@ -20,6 +22,14 @@ class FrozenRandomness:
         self._state = self._read()
         self._draws_nothing: set[str] = set()
         self._in_session = False
+        self._own: list[OwnGenerator] = []
+
+    def adopt(self, *roots: Any) -> None:
+        """Rewind the generators that these objects hold of their own before every forward too.
+
+        A backward goes on from where its forward left them: one that draws numbers of its own is random.
+        """
+        self._own += generators_in(*roots)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -27,7 +37,7 @@ class FrozenRandomness:
 
         So are NumPy's handling of floating-point errors and the filters of warnings.
         """
-        before = self._read()
+        before, own = self._read(), [generator.state() for generator in self._own]
         present: list[Any] = warnings.filters  # type: ignore[assignment]
         filters = list(present)
         self._in_session = True
@@ -37,6 +47,8 @@ class FrozenRandomness:
         finally:
             self._in_session = False
             self._write(before)
+            for generator, state in zip(self._own, own, strict=True):
+                generator.restore(state)
             if filters != warnings.filters:
                 warnings.resetwarnings()  # so that Python notices
                 warnings.filters = present
@@ -49,8 +61,20 @@ class FrozenRandomness:
         Within a session that is left to the session.
 
         Args:
-            call: what kind of call is made within, such as "forward".
+            call: what kind of call is made within: "forward", or "backward" for one that goes on after a forward, or
+                another that runs a forward of its own.
         """
+        own = [] if call == "backward" else self._own
+        for generator in own:
+            generator.rewind()
+        with self._replayed(call):
+            yield
+        for generator in own:
+            generator.look()
+
+    @contextmanager
+    def _replayed(self, call: str) -> Iterator[None]:
+        """The same for the global generators."""
         if call in self._draws_nothing:
             yield
             return

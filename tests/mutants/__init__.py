@@ -5,13 +5,31 @@ A mutant is a pair of subjects at the same random point that differ in the plant
 
 from tests.mutants.functions import FUNCTIONS
 from tests.mutants.planting import Mutant
+from tests.mutants.question_adjoint import ADJOINT
+from tests.mutants.question_batch import BATCH
+from tests.mutants.question_contract_and_purity import CONTRACT_AND_PURITY
+from tests.mutants.question_frozen_subsets import FROZEN_SUBSETS
+from tests.mutants.question_layout import LAYOUT
+from tests.mutants.question_linearity import LINEARITY
+from tests.mutants.question_poison import POISON
 from tests.mutants.reference_edits import REFERENCE_EDITS
 from tests.mutants.right_layers import RIGHT_IN_FLOAT32_ALONE, RIGHT_LAYERS
 from tests.mutants.right_torch import RIGHT_FUNCTIONS, Right
 from tests.mutants.stateful import STATEFUL
 from tests.mutants.torch_functions import TORCH
 
-MUTANTS: tuple[Mutant, ...] = (*REFERENCE_EDITS, *STATEFUL, *FUNCTIONS, *TORCH)
+ONE_QUESTION_ONLY: tuple[Mutant, ...] = (
+    *CONTRACT_AND_PURITY,
+    *LINEARITY,
+    *LAYOUT,
+    *BATCH,
+    *ADJOINT,
+    *POISON,
+    *FROZEN_SUBSETS,
+)
+"""Mutants that pass every question but their own."""
+
+MUTANTS: tuple[Mutant, ...] = (*REFERENCE_EDITS, *STATEFUL, *FUNCTIONS, *TORCH, *ONE_QUESTION_ONLY)
 RIGHT: tuple[Right, ...] = (*RIGHT_LAYERS, *RIGHT_FUNCTIONS)
 
-__all__ = ["MUTANTS", "RIGHT", "RIGHT_IN_FLOAT32_ALONE", "Mutant", "Right"]
+__all__ = ["MUTANTS", "ONE_QUESTION_ONLY", "RIGHT", "RIGHT_IN_FLOAT32_ALONE", "Mutant", "Right"]

@@ -57,7 +57,14 @@ REFERENCE_EDITS = (
         input="b",
         cause="constant-factor",
     ),
-    layer("ReLU masks by the cotangent", lambda _: ReLU(), lambda _: ReLUMasksByCotangent(), off_zero(3, 4)),
+    layer(
+        "ReLU masks by the cotangent",
+        lambda _: ReLU(),
+        lambda _: ReLUMasksByCotangent(),
+        off_zero(3, 4),
+        cause="nonlinear-in-cotangent",
+        question="linearity",
+    ),
     layer("Mul does not swap its inputs", lambda _: Mul(), lambda _: MulDoesNotSwap(), two((3, 4), (3, 4))),
     layer(
         "SoftmaxWithLoss ignores its cotangent",
@@ -65,6 +72,8 @@ REFERENCE_EDITS = (
         lambda _: SoftmaxIgnoresCotangent(),
         lambda g: (g.normal(size=(5, 4)), g.integers(0, 4, 5)),
         input="logits",
+        cause="cotangent-ignored",
+        question="linearity",
     ),
     layer(
         "Add forgets to sum over a broadcast axis",
