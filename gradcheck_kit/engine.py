@@ -1,16 +1,29 @@
 """`examine` and `check`: the questions in order, until the answer is known."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck_kit.adapters import resolve
 from gradcheck_kit.adapters.reference import forward_of
-from gradcheck_kit.checks import contract, determinism, directional, kink, purity
-from gradcheck_kit.checks.examination import Examination, Reference, widened
+from gradcheck_kit.checks import (
+    adjoint,
+    batch,
+    contract,
+    determinism,
+    directional,
+    double_backward,
+    frozen_subsets,
+    kink,
+    layout,
+    linearity,
+    poison,
+    purity,
+)
+from gradcheck_kit.checks.examination import Examination, NotAskedError, Reference, another_point, widened
 from gradcheck_kit.checks.reference import FLOAT64, in_float64
-from gradcheck_kit.differences.probe import shrunk
 from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
 from gradcheck_kit.space import Array, Arrays
@@ -18,9 +31,25 @@ from gradcheck_kit.subject import BudgetSpentError, Forward, Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
 
 QUESTIONS: dict[str, Callable[[Examination], list[Finding]]] = {
-    module.QUESTION: module.ask for module in (contract, purity, determinism, directional)
+    module.QUESTION: module.ask
+    for module in (
+        contract,
+        purity,
+        determinism,
+        linearity,
+        layout,
+        directional,
+        batch,
+        adjoint,
+        poison,
+        frozen_subsets,
+        double_backward,
+    )
 }
-"""Every question in the order asked: an answer other than PASS makes the later ones meaningless."""
+"""Every question in the order asked: an answer other than PASS makes the later ones meaningless.
+
+The differences come before the batch: what is wrong at the point itself they explain better, with a place and a cause.
+"""
 
 BY_NAME = QUESTIONS | {kink.QUESTION: kink.ask}
 """All of these and those that are asked only by name."""
@@ -35,6 +64,7 @@ def examine(
     seed: int = 0,
     require: float | None = None,
     questions: Sequence[str] | None = None,
+    order: int = 1,
     reference: str | Callable[..., Any] | None = None,
     budget: Budget | float | None = None,
 ) -> Report:
@@ -50,8 +80,9 @@ def examine(
         seed: where every random number of the check comes from; the same seed repeats the check exactly.
         require: the resolution (relative gradient error) that a PASS must have been able to see; by default
             1e-6, 1e-2, 0.1, 0.3 for float64, float32, float16, bfloat16, and 3e-3 for float32 beside a float64 forward.
-        questions: the names of the questions to ask, by default all of `gradcheck_kit.engine.QUESTIONS`; "kink" is
-            asked only by name.
+        questions: the names of the questions to ask, by default all of `gradcheck_kit.engine.QUESTIONS` of this order;
+            "kink" is asked only by name.
+        order: 2 to ask of the gradient's own gradient too (torch), by the question "double-backward".
         reference: what is differentiated where an input has fewer digits than float64: by default the forward in
             float64 if it can be evaluated so; "float64" to insist on that, "native" for the forward as it is, or a
             function of the same inputs (and parameters, by keyword) that is evaluated in float64.
@@ -62,19 +93,22 @@ def examine(
         Exception: whatever the target raises at the given inputs.
     """
     subject = resolve(target, inputs, vjp=vjp, names=names).restricted_to(wrt)
-    asked = _chosen(questions)
+    asked = _chosen(questions, order)
     meter = Meter(subject, Budget.of(budget))
     generator, demand = generator_of(seed), None if require is None else _positive(require)
     findings: list[Finding] = []
-    unasked = [name for name in QUESTIONS if name not in asked]
+    unasked, lacking = _left_out(asked, subject), list[str]()
     examination: Examination | None = None
     try:
         with subject.session():
             examination = prepared(meter, generator, demand, reference)
             for name in asked:
-                findings += BY_NAME[name](examination)
-                if name == determinism.QUESTION:
-                    examination.forget_first_pull()
+                if name == directional.QUESTION:
+                    lacking = examination.forget_first_pull()
+                try:
+                    findings += _told(BY_NAME[name](examination), lacking)
+                except NotAskedError as reason:
+                    unasked.append(f"{name} ({reason})")
                 if any(finding.verdict is not Verdict.PASS for finding in findings):
                     unasked += [f"{later} (meaningless after {name})" for later in asked[asked.index(name) + 1 :]]
                     break
@@ -106,6 +140,7 @@ def check(
     seed: int = 0,
     require: float | None = None,
     questions: Sequence[str] | None = None,
+    order: int = 1,
     reference: str | Callable[..., Any] | None = None,
     budget: Budget | float | None = None,
 ) -> Report:
@@ -124,6 +159,7 @@ def check(
         seed=seed,
         require=require,
         questions=questions,
+        order=order,
         reference=reference,
         budget=budget,
     )
@@ -137,7 +173,7 @@ def prepared(
 ) -> Examination:
     """The subject's outputs at its point and what will be differentiated: all that the questions are given."""
     subject, library = meter.subject, meter.subject.library
-    _visit_elsewhere(subject.forward, _elsewhere(subject, generator))
+    _visit_elsewhere(subject.forward, another_point(subject, generator))
     outputs = dict(subject.forward({name: library.copy(array) for name, array in subject.point.items()}))
     dtype = coarsest(subject, outputs)
     wide = _reference(meter, generator, outputs, dtype, reference)
@@ -159,7 +195,7 @@ def _reference(
     if wanted == "native" or (wanted is None and (dtype == FLOAT64 or subject.reference is None)):
         return None
     if subject.reference is not None:  # a copy with a state of its own, whose backward may be asked as well
-        at = widened(subject.library, _elsewhere(subject, generator))
+        at = widened(subject.library, another_point(subject, generator))
         _visit_elsewhere(meter.counted(subject.reference), at)
     if wanted is None or wanted == FLOAT64:
         forward, name = subject.reference, FLOAT64
@@ -175,13 +211,6 @@ def _reference(
     raise UsageError(f"reference={name!r} cannot be used for {subject.name}: {found}")
 
 
-def _elsewhere(subject: Subject, generator: np.random.Generator) -> Arrays:
-    """A point near the subject's own."""
-    library = subject.library
-    point = {name: library.copy(array) for name, array in subject.point.items()}
-    return point | {name: shrunk(library, generator, point[name]) for name in subject.differentiable}
-
-
 def _visit_elsewhere(forward: Forward, elsewhere: Arrays) -> None:
     """A first forward at another point: a backward that keeps what the first forward saved is then wrong at ours."""
     try:
@@ -192,17 +221,38 @@ def _visit_elsewhere(forward: Forward, elsewhere: Arrays) -> None:
         return  # another point may lie outside the domain; the given one is asked next
 
 
+def _told(findings: list[Finding], lacking: Sequence[str]) -> list[Finding]:
+    """A wrong gradient that was never returned is told apart from one that was returned as zeros."""
+    return [
+        replace(finding, message=f"{finding.message}\n{contract.missing_gradient(finding.input)}")
+        if finding.input is not None and finding.input in lacking and finding.verdict is Verdict.FAIL
+        else finding
+        for finding in findings
+    ]
+
+
+def _left_out(asked: Sequence[str], subject: Subject) -> list[str]:
+    """The questions that nobody wanted; the double backward is named only where there could be one."""
+    second = double_backward.QUESTION
+    names = [name for name in QUESTIONS if name not in asked and name != second]
+    return names if second in asked or subject.recorded is None else [*names, f"{second} (order=2)"]
+
+
 def _out_of_budget(spent: str) -> Finding:
     message = f"the budget of {spent} was spent before the answer was known; allow more, or pass a smaller input"
     return Finding("budget", Verdict.INCONCLUSIVE, message, cause="budget")
 
 
-def _chosen(questions: Sequence[str] | None) -> list[str]:
+def _chosen(questions: Sequence[str] | None, order: int) -> list[str]:
+    if isinstance(order, bool) or order not in (1, 2):
+        raise UsageError(f"order={order!r}; pass 1 for the gradient, or 2 for its own gradient too")
+    second = double_backward.QUESTION
     if questions is None:
-        return list(QUESTIONS)
+        return [name for name in QUESTIONS if order == 2 or name != second]
     if not isinstance(questions, str | list | tuple):
         raise UsageError(f"questions={questions!r}; pass a list of names from {', '.join(BY_NAME)}")
     chosen = [questions] if isinstance(questions, str) else list(questions)
+    chosen += [second] if order == 2 else []
     for name in chosen:
         if name not in BY_NAME:
             raise UsageError(f"questions={name!r} is no question; choose from {', '.join(BY_NAME)}")

@@ -3,13 +3,17 @@
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from gradcheck_kit.space import FORMATS, Array, Arrays
-from gradcheck_kit.subject import BudgetSpentError, Forward, Pullback, Subject, UsageError
+from gradcheck_kit.space import FORMATS, Array
+from gradcheck_kit.subject import BudgetSpentError, Forward, Recorded, Subject, UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Meter:
         self.forward = self.vjp = 0
         self._budget = budget or Budget()
         self._started = time.perf_counter()
-        self.subject = replace(subject, forward=self.counted(subject.forward), pullback=self._pullback(subject))
+        self.subject = self._counting(subject)
 
     @property
     def seconds(self) -> float:
@@ -63,25 +67,47 @@ class Meter:
 
     def counted(self, forward: Forward) -> Forward:
         """A forward whose calls count."""
+        return self._as_forwards(forward)
 
-        def run(point: Arrays) -> Mapping[str, Array]:
+    def _counting(self, subject: Subject) -> Subject:
+        """The subject, every way to evaluate it counted: a JVP as a forward."""
+        sharing, mode, recorded = subject.sharing, subject.forward_mode, subject.recorded
+        return replace(
+            subject,
+            forward=self.counted(subject.forward),
+            pullback=self._as_vjps(subject.pullback),
+            sharing=None if sharing is None else self._as_vjps(sharing),
+            forward_mode=None if mode is None else replace(mode, pushforward=self._as_forwards(mode.pushforward)),
+            recorded=None if recorded is None else self._counting_recorded(recorded),
+        )
+
+    def _counting_recorded(self, recorded: Recorded) -> Recorded:
+        return Recorded(
+            partial=self._as_vjps(recorded.partial),
+            repeated=self._as_vjps(recorded.repeated, 2),
+            interleaved=self._as_forwards(self._as_vjps(recorded.interleaved)),
+            gradient=lambda cotangents, names: self._counting(recorded.gradient(cotangents, names)),
+        )
+
+    def _as_vjps(self, call: Callable[P, R], number: int = 1) -> Callable[P, R]:
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            self._spend(number)
+            self.vjp += number
+            return call(*args, **kwargs)
+
+        return run
+
+    def _as_forwards(self, call: Callable[P, R]) -> Callable[P, R]:
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
             self._spend()
             self.forward += 1
-            return forward(point)
+            return call(*args, **kwargs)
 
         return run
 
-    def _pullback(self, subject: Subject) -> Pullback:
-        def run(point: Arrays, cotangents: Arrays) -> Mapping[str, Array | None]:
-            self._spend()
-            self.vjp += 1
-            return subject.pullback(point, cotangents)
-
-        return run
-
-    def _spend(self) -> None:
+    def _spend(self, number: int = 1) -> None:
         seconds, evaluations = self._budget.seconds, self._budget.evaluations
-        if evaluations is not None and self.forward + self.vjp >= evaluations:
+        if evaluations is not None and self.forward + self.vjp + number > evaluations:
             raise BudgetSpentError(f"{evaluations} evaluations")
         if seconds is not None and self.seconds >= seconds:
             raise BudgetSpentError(f"{seconds:g} seconds")

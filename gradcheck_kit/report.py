@@ -155,7 +155,8 @@ class Report:
         if self.exploration is not None:
             lines += [f"  {line}" for line in self.exploration.describe()]
         if self.not_asked:
-            lines.append(f"  not asked: {', '.join(self.not_asked)}")
+            said = f"not asked: {_by_reason(self.not_asked)}"
+            lines += textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="    ")
         cost = f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
         beside = "" if self.reference == "native" else f" beside a forward in {self.reference}"
         lines.append(f"  {self.dtype} on {self.device}{beside}, seed {self.seed}; {cost}")
@@ -164,7 +165,7 @@ class Report:
     def _headline(self) -> str:
         head = f"{self.verdict.value}  {self.subject}"
         if self.verdict is Verdict.PASS and self.resolution is not None:
-            checked = [f.input for f in self.findings if f.input is not None]
+            checked = list(dict.fromkeys(f.input for f in self.findings if f.input is not None))
             names = ", ".join(checked[:NAMED]) + (f" and {len(checked) - NAMED} more" if len(checked) > NAMED else "")
             return (
                 f"{head}: the gradient of {names} agrees; an error of {self.resolution:.1g} of it would have been seen"
@@ -227,6 +228,15 @@ def _also(findings: list[Finding]) -> list[str]:
     more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
     text = f"the same was asked, and did not pass, of {', '.join([*named[:NAMED], *more])}; `findings` holds it all"
     return [f"  {line}" for line in textwrap.wrap(text, WIDTH - 2)]
+
+
+def _by_reason(not_asked: tuple[str, ...]) -> str:
+    """ "a (why), b (why), c" as "a, b (why); c"."""
+    reasons: dict[str, list[str]] = {}
+    for item in not_asked:
+        name, _, why = item.partition(" (")
+        reasons.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({why}" if why else ", ".join(names) for why, names in reasons.items())
 
 
 def plain(value: Any) -> Any:

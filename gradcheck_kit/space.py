@@ -23,6 +23,10 @@ Vector = Any
 """A one-dimensional float64 array of some library."""
 
 FloatVector = npt.NDArray[np.float64]
+IntVector = npt.NDArray[np.int64]
+
+STRIDED = "every second element of a wider array"
+"""A layout with a storage offset and strides that are not the usual ones, all at once."""
 
 
 LEAST_SQUARE = 1e-200  # below this a sum of squares may have lost digits to underflow
@@ -123,6 +127,18 @@ class Library(Protocol):
     def median(self, vector: Vector) -> float:
         """A median of the elements."""
 
+    def layouts(self, array: Array) -> dict[str, Array]:
+        """Fresh arrays with the same values in other memory layouts, by name; those that differ from the usual one."""
+
+    def expanded(self, array: Array) -> Array | None:
+        """The first row of `array`, repeated by a stride of 0 in memory of the array's size; None for a single row."""
+
+    def rows(self, array: Array, order: IntVector) -> Array:
+        """A fresh array of these rows (along the first axis)."""
+
+    def overlap(self, one: Array, other: Array) -> bool:
+        """Whether two arrays share memory."""
+
 
 class NumPy:
     """The NumPy side of `Library`."""
@@ -198,6 +214,37 @@ class NumPy:
 
     def median(self, vector: Vector) -> float:
         return float(np.median(vector)) if len(vector) else 0.0
+
+    def layouts(self, array: Array) -> dict[str, Array]:
+        a = np.asarray(array)
+        fixed = a.copy()
+        fixed.flags.writeable = False
+        found = {"read-only": fixed}
+        if a.ndim and a.size > 1:
+            beside = np.concatenate([-a, a, -a], axis=-1)  # what lies around the view scales with it
+            apart = np.stack([a, -a], axis=-1).reshape(*a.shape[:-1], -1)
+            flipped = np.flip(a).copy()
+            strided = np.flip(np.stack([-np.flip(a), np.flip(a)], axis=-1).reshape(*a.shape[:-1], -1)[..., 1::2])
+            strided.flags.writeable = False
+            found |= {
+                "a slice of a wider array": beside[..., a.shape[-1] : 2 * a.shape[-1]],
+                "every second element": apart[..., ::2],
+                "negative strides": np.flip(flipped),
+                STRIDED: strided,
+            }
+        if sum(side > 1 for side in a.shape) > 1:
+            found["transposed"] = np.array(a, order="F")
+        return found
+
+    def expanded(self, array: Array) -> Array | None:
+        a = np.array(array)
+        return np.broadcast_to(a[:1], a.shape) if a.ndim and len(a) > 1 else None
+
+    def rows(self, array: Array, order: IntVector) -> Array:
+        return np.asarray(array)[order]
+
+    def overlap(self, one: Array, other: Array) -> bool:
+        return bool(np.shares_memory(one, other))
 
 
 def inner(one: Vector, other: Vector) -> float:

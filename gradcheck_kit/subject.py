@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,54 @@ class BudgetSpentError(Exception):
 
 class UsageError(ValueError):
     """The call cannot be carried out as written; the message says what was passed and what to type instead."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The gradient of `gradient` shares memory with `name`, an "input", "parameter", "cotangent" or "gradient"."""
+
+    gradient: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ForwardMode:
+    """A JVP of the subject, hand-written or by forward-mode differentiation.
+
+    Attributes:
+        names: the inputs that may move; the others stand still.
+        pushforward: (point, tangents by input) → the outputs' tangents by name.
+
+    `pushforward` raises `NoForwardModeError` where there is no JVP after all.
+    """
+
+    names: tuple[str, ...]
+    pushforward: Callable[[Arrays, Arrays], Mapping[str, Array]]
+
+
+class NoForwardModeError(Exception):
+    """A part of the function has no JVP; the message says which, in a few words."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What can be asked of a backward that runs on a recorded graph.
+
+    Attributes:
+        partial: (point, cotangents, names) → the gradients of these inputs, all others frozen. An output that has no
+            entry in the cotangents is given an undefined one.
+        repeated: (point, cotangents, names) → the gradients of a first and of a second backward on one retained graph.
+        interleaved: (point, elsewhere, cotangents, names) → the gradients at the point, of a backward that runs only
+            after another forward elsewhere.
+        gradient: (cotangents, names) → the subject that the gradients of these inputs are: its inputs are this
+            subject's, its outputs their gradients, its pullback the double backward.
+    """
+
+    partial: Callable[[Arrays, Arrays, Sequence[str]], Mapping[str, Array | None]]
+    repeated: Callable[[Arrays, Arrays, Sequence[str]], tuple[Mapping[str, Array | None], Mapping[str, Array | None]]]
+    interleaved: Callable[[Arrays, Arrays, Arrays, Sequence[str]], Mapping[str, Array | None]]
+    gradient: Callable[[Arrays, Sequence[str]], "Subject"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +90,12 @@ class Subject:
         positional: point → the inputs as the caller passed them, in order; by default all of the point.
         session: a context around all evaluations of a check, which puts back what they may change globally.
         pullback_of: names → a pullback that differentiates these inputs alone; None where the backward is one piece.
+        sharing: (point, cotangents) → which gradients, as the backward returned them, share memory with what; None
+            where they are not arrays of the backward's own making.
+        forward_mode: the JVP, if there is one.
+        recorded: what a recorded graph can be asked, if there is one.
+        poisoned: for each kind of poison a context in which uninitialised memory is filled with it.
+        batch: the inputs whose first axis is the batch; where none is named the forward is asked.
     """
 
     name: str
@@ -57,6 +111,11 @@ class Subject:
     positional: Callable[[Arrays], Sequence[Any]] | None = None
     session: Callable[[], AbstractContextManager[None]] = nullcontext
     pullback_of: Callable[[tuple[str, ...]], Pullback] | None = None
+    sharing: Callable[[Arrays, Arrays], Sequence["Shared"]] | None = None
+    forward_mode: ForwardMode | None = None
+    recorded: Recorded | None = None
+    poisoned: Mapping[str, Callable[[], AbstractContextManager[Any]]] = field(default_factory=dict)
+    batch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.differentiable:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
+from gradcheck_kit.adapters.sharing import shared_memory
 from gradcheck_kit.adapters.signature import Structure, expect_call, matched_gradients, named_arguments, named_outputs
 from gradcheck_kit.space import Array, Arrays
-from gradcheck_kit.subject import Subject, UsageError
+from gradcheck_kit.subject import ForwardMode, Shared, Subject, UsageError
 
 
 def subject_of(
@@ -15,8 +16,10 @@ def subject_of(
     inputs: Sequence[Any],
     *,
     vjp: Callable[..., Any],
+    jvp: Callable[..., Any] | None = None,
     names: Sequence[str] | None = None,
     name: str | None = None,
+    batch: Sequence[str] = (),
 ) -> Subject:
     """The subject of `forward(*inputs)` with `vjp(cotangent, *inputs)` → gradient or tuple of gradients.
 
@@ -24,13 +27,16 @@ def subject_of(
         forward: inputs → one array, a tuple of arrays, or a dict of arrays.
         inputs: NumPy arrays or torch tensors; integer and boolean ones are held fixed.
         vjp: is given the cotangent in the structure of the outputs, then the inputs.
+        jvp: `jvp(tangents, *inputs)` → the outputs' tangents, in the structure of the outputs; `tangents` is a tuple of
+            one for every input, None where it is no floating-point array.
         names: names for the inputs, by default those of the forward's signature.
         name: what messages call the subject.
+        batch: the inputs whose first axis is the batch; by default the forward is asked.
 
     Raises:
         UsageError: `forward` or `vjp` is not callable, or an input is of no usable kind.
     """
-    for argument, value in (("target", forward), ("vjp", vjp)):
+    for argument, value in (("target", forward), ("vjp", vjp), ("jvp", jvp or vjp)):
         if not callable(value):
             raise UsageError(f"{argument} is a {type(value).__name__}; pass a function")
     title = name or str(getattr(forward, "__name__", type(forward).__name__))
@@ -39,6 +45,7 @@ def subject_of(
     arguments = named_arguments(title, forward, inputs, names, library)
     differentiable = tuple(arguments.differentiable(library))
     randomness = randomness_of(library, inputs, (forward, vjp))
+    randomness.adopt(forward, vjp)
     latest = _Outputs(Structure(None), ())
 
     def returned_at(point: Arrays) -> Any:
@@ -54,9 +61,22 @@ def subject_of(
 
     def pullback(point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
         latest.expect(title, cotangents)
-        with randomness.replayed("vjp"):
+        with randomness.replayed("backward"):
             returned = vjp(latest.structure.packed(cotangents), *arguments.placed(point))
         return matched_gradients(title, library, returned, arguments.names, differentiable)
+
+    def sharing(point: Arrays, cotangents: Arrays) -> list[Shared]:
+        held = {name: point[name] for name in differentiable}
+        return shared_memory(library, pullback(point, cotangents), held, {}, cotangents)
+
+    def pushforward(point: Arrays, tangents: Arrays) -> dict[str, Array]:
+        still = {
+            n: library.shaped(0.0 * library.vector(point[n]), point[n]) for n in differentiable if n not in tangents
+        }
+        moving = {**still, **tangents}
+        with randomness.replayed("jvp"):
+            given = tuple(moving.get(n) for n in arguments.names)
+            return named_outputs(library, jvp(given, *arguments.placed(point)))  # type: ignore[misc]
 
     return Subject(
         title,
@@ -70,6 +90,9 @@ def subject_of(
         call=arguments.names,
         positional=arguments.placed,
         session=randomness.session,
+        sharing=sharing,
+        forward_mode=None if jvp is None else ForwardMode(differentiable, pushforward),
+        batch=tuple(batch),
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.private_copy import private_copy
-from gradcheck_kit.adapters.randomness import FrozenRandomness, OwnGenerators
+from gradcheck_kit.adapters.randomness import FrozenRandomness
+from gradcheck_kit.adapters.sharing import shared_memory
 from gradcheck_kit.adapters.signature import (
     Arguments,
     Structure,
@@ -16,11 +17,16 @@ from gradcheck_kit.adapters.signature import (
     named_outputs,
 )
 from gradcheck_kit.space import FORMATS, Array, Arrays, Library
-from gradcheck_kit.subject import Subject, UsageError
+from gradcheck_kit.subject import ForwardMode, Shared, Subject, UsageError
 
 
 def subject_of(
-    layer: Any, inputs: Sequence[Any], *, names: Sequence[str] | None = None, name: str | None = None
+    layer: Any,
+    inputs: Sequence[Any],
+    *,
+    names: Sequence[str] | None = None,
+    name: str | None = None,
+    batch: Sequence[str] = (),
 ) -> Subject:
     """The subject of a layer at its inputs and its present parameters.
 
@@ -29,10 +35,12 @@ def subject_of(
     under their own names (`param.W` where an input has that name).
 
     Args:
-        layer: an object with `forward(*inputs)` and `backward(cotangent)`.
+        layer: an object with `forward(*inputs)` and `backward(cotangent)`; a method `jvp(*tangents)`, called after the
+            forward with one tangent for every differentiable input, is checked too.
         inputs: NumPy arrays (or Python floats); integer and boolean ones are held fixed.
         names: names for the inputs, by default those of the forward's signature.
         name: what messages call the subject, by default the layer's class.
+        batch: the inputs whose first axis is the batch; by default the forward is asked.
 
     Raises:
         UsageError: the layer cannot be copied, its parameters cannot be set, or an input is of no usable kind.
@@ -42,6 +50,7 @@ def subject_of(
     arguments = named_arguments(title, layer.forward, inputs, names, library)
     randomness = randomness_of(library, inputs)
     twin = _Twin(title, library, _copied(layer, title), arguments, randomness)
+    randomness.adopt(twin.layer)
     with randomness.session():
         twin.find_parameters()
     point = {**arguments.arrays, **twin.parameters()}
@@ -50,6 +59,7 @@ def subject_of(
     if any(library.dtype(point[name]) != "float64" for name in differentiable):
         wide = _Twin(title, library, _copied(layer, title, float64=True), arguments, randomness)
         wide.places = twin.places
+        randomness.adopt(wide.layer)
     return Subject(
         title,
         library,
@@ -63,7 +73,17 @@ def subject_of(
         parameters=tuple(twin.places),
         positional=arguments.placed,
         session=randomness.session,
+        sharing=twin.sharing,
+        forward_mode=_forward_mode(twin),
+        batch=tuple(batch),
     )
+
+
+def _forward_mode(twin: "_Twin") -> ForwardMode | None:
+    """Of a layer that has a method `jvp`: its inputs move, its parameters stand still."""
+    if not callable(getattr(twin.layer, "jvp", None)):
+        return None
+    return ForwardMode(tuple(twin.arguments.differentiable(twin.library)), twin.pushforward)
 
 
 def _copied(layer: Any, title: str, *, float64: bool = False) -> Any:
@@ -88,7 +108,6 @@ class _Twin:
     randomness: FrozenRandomness
 
     def __post_init__(self) -> None:
-        self.own_generators = OwnGenerators(self.layer)
         self.places: dict[str, tuple[_Place, _Place]] = {}
 
     def find_parameters(self) -> None:
@@ -130,12 +149,35 @@ class _Twin:
         for name, (place, _) in self.places.items():
             if name in point:
                 place.write(self.layer, point[name], self.library, self.title, name)
-        with self.randomness.replayed("forward"), self.own_generators.replayed():
+        with self.randomness.replayed("forward"):
             returned = self.layer.forward(*self.arguments.placed(point))
         self._structure = Structure.of(returned)
         return named_outputs(self.library, returned)
 
     def pullback(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
+        # The layer may overwrite its own arrays in the next call.
+        gradients = self._returned(point, cotangents)
+        return {name: None if g is None else self.library.copy(g) for name, g in gradients.items()}
+
+    def sharing(self, point: Arrays, cotangents: Arrays) -> list[Shared]:
+        """Which gradients share memory with what."""
+        gradients = self._returned(point, cotangents)
+        inputs = {name: point[name] for name in self.arguments.differentiable(self.library)}
+        parameters = {name: place.read(self.layer) for name, (place, _) in self.places.items()}
+        return shared_memory(self.library, gradients, inputs, parameters, cotangents)
+
+    def pushforward(self, point: Arrays, tangents: Arrays) -> dict[str, Array]:
+        """The layer's own `jvp(*tangents)`, one tangent for every input; zeros where an input stands still."""
+        self.forward(point)
+        moving = {n: tangents.get(n, self._zeros(point[n])) for n in self.arguments.differentiable(self.library)}
+        given = [moving[name] for name in self.arguments.names if name in moving]
+        with self.randomness.replayed("jvp"):
+            return named_outputs(self.library, self.layer.jvp(*given))
+
+    def _zeros(self, like: Array) -> Array:
+        return self.library.shaped(0.0 * self.library.vector(like), like)
+
+    def _returned(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
         expect_outputs(self.title, self.library, self.forward(point), cotangents)
         with self.randomness.replayed("backward"):
             returned = self.layer.backward(self._structure.packed(cotangents))
@@ -143,8 +185,7 @@ class _Twin:
         gradients = matched_gradients(self.title, self.library, returned, self.arguments.names, inputs)
         for name, (_, place) in self.places.items():
             gradients[name] = place.read(self.layer)
-        # The layer may overwrite its own arrays in the next call.
-        return {name: None if g is None else self.library.copy(g) for name, g in gradients.items()}
+        return gradients
 
 
 @dataclass(frozen=True)

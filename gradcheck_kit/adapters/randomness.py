@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck_kit.adapters.private_copy import reachable
+from gradcheck_kit.adapters.generators import OwnGenerator, generators_in
 
 
 class FrozenRandomness:
@@ -22,6 +22,14 @@ class FrozenRandomness:
         self._state = self._read()
         self._draws_nothing: set[str] = set()
         self._in_session = False
+        self._own: list[OwnGenerator] = []
+
+    def adopt(self, *roots: Any) -> None:
+        """Rewind the generators that these objects hold of their own before every forward too.
+
+        A backward goes on from where its forward left them: one that draws numbers of its own is random.
+        """
+        self._own += generators_in(*roots)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -29,7 +37,7 @@ class FrozenRandomness:
 
         So are NumPy's handling of floating-point errors and the filters of warnings.
         """
-        before = self._read()
+        before, own = self._read(), [generator.state() for generator in self._own]
         present: list[Any] = warnings.filters  # type: ignore[assignment]
         filters = list(present)
         self._in_session = True
@@ -39,6 +47,8 @@ class FrozenRandomness:
         finally:
             self._in_session = False
             self._write(before)
+            for generator, state in zip(self._own, own, strict=True):
+                generator.restore(state)
             if filters != warnings.filters:
                 warnings.resetwarnings()  # so that Python notices
                 warnings.filters = present
@@ -51,8 +61,20 @@ class FrozenRandomness:
         Within a session that is left to the session.
 
         Args:
-            call: what kind of call is made within, such as "forward".
+            call: what kind of call is made within: "forward", or "backward" for one that goes on after a forward, or
+                another that runs a forward of its own.
         """
+        own = [] if call == "backward" else self._own
+        for generator in own:
+            generator.rewind()
+        with self._replayed(call):
+            yield
+        for generator in own:
+            generator.look()
+
+    @contextmanager
+    def _replayed(self, call: str) -> Iterator[None]:
+        """The same for the global generators."""
         if call in self._draws_nothing:
             yield
             return
@@ -77,46 +99,3 @@ class FrozenRandomness:
 
     def _same(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
         return bool(one[0] == other[0] and all(np.array_equal(a, b) for a, b in zip(one[1], other[1], strict=True)))
-
-
-class OwnGenerators:
-    """The generators that a layer holds itself, such as `self.rng`: in every forward they draw the same numbers.
-
-    A backward has nothing to draw, so there they go on, and what they change is seen. To be made of a private copy,
-    whose generators nobody else draws from.
-    """
-
-    def __init__(self, layer: Any) -> None:
-        self._held = list(reachable(layer, (np.random.Generator, np.random.RandomState, random.Random)))
-        self._frozen = self._read()
-
-    @contextmanager
-    def replayed(self) -> Iterator[None]:
-        """Within the block the generators start from their first state; afterwards they are as they were before."""
-        if not self._held:
-            yield
-            return
-        before = self._read()
-        self._write(self._frozen)
-        try:
-            yield
-        finally:
-            self._write(before)
-
-    def _read(self) -> list[Any]:
-        return [_state(generator) for generator in self._held]
-
-    def _write(self, states: list[Any]) -> None:
-        for generator, state in zip(self._held, states, strict=True):
-            if isinstance(generator, np.random.Generator):
-                generator.bit_generator.state = state
-            elif isinstance(generator, np.random.RandomState):
-                generator.set_state(state)
-            else:
-                generator.setstate(state)
-
-
-def _state(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()

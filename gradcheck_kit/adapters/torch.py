@@ -3,22 +3,28 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradcheck_kit.adapters.signature import Arguments, expect_outputs, named_arguments, named_outputs
+from gradcheck_kit.adapters.signature import Arguments, named_arguments
+from gradcheck_kit.adapters.torch_graph import Call, Graph
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.adapters.torch_modules import modules_of
+from gradcheck_kit.adapters.torch_poison import POISONS
 from gradcheck_kit.space import FORMATS, Arrays
-from gradcheck_kit.subject import Pullback, Subject, UsageError
-
-Call = Callable[[Mapping[str, Tensor]], Any]
+from gradcheck_kit.subject import ForwardMode, Subject, UsageError
 
 
 def subject_of(
-    target: Any, inputs: Sequence[Any], *, names: Sequence[str] | None = None, name: str | None = None
+    target: Any,
+    inputs: Sequence[Any],
+    *,
+    names: Sequence[str] | None = None,
+    name: str | None = None,
+    batch: Sequence[str] = (),
 ) -> Subject:
     """The subject of `target(*inputs)`.
 
@@ -31,6 +37,7 @@ def subject_of(
         inputs: tensors, on their own device and in their own dtype; integer and boolean ones are held fixed.
         names: names for the inputs, by default those of the forward's signature.
         name: what messages call the subject.
+        batch: the inputs whose first axis is the batch; by default the forward is asked.
 
     Raises:
         UsageError: an input is no tensor (or plain number), or there is nothing to differentiate.
@@ -41,17 +48,20 @@ def subject_of(
         raise UsageError("torch.inference_mode() is on, and autograd is off with it; check outside of it")
     if isinstance(target, torch.nn.Module):
         arguments = named_arguments(title, target.forward, inputs, names, library)
-        parameters, call = _of_module(target, arguments)
+        parameters, call, owner = _of_module(target, arguments)
         kept: list[torch.nn.Module] = []
     else:
         function = inspect.isclass(target) and issubclass(target, torch.autograd.Function)
         signature = without_context(target) if function else target
         arguments = named_arguments(title, signature, inputs, names, library)
         apply = target.apply if function else target
-        parameters, call = {}, lambda point: apply(*arguments.placed(point))
+        parameters, call, owner = {}, lambda point: apply(*arguments.placed(point)), target
         kept = modules_of(target)
     point = {**arguments.arrays, **parameters}
-    return _subject(title, point, call, arguments, tuple(parameters), kept)
+    randomness = FrozenTorchRandomness(point.values(), kept)  # modules that the call runs itself are put back too
+    randomness.adopt(owner)
+    subject = _subject(title, point, call, arguments, tuple(parameters), randomness)
+    return replace(subject, batch=tuple(batch))
 
 
 def _subject(
@@ -60,60 +70,33 @@ def _subject(
     call: Call,
     arguments: Arguments,
     parameters: tuple[str, ...],
-    kept: Sequence[torch.nn.Module],
+    randomness: FrozenTorchRandomness,
 ) -> Subject:
-    """As `subject_of`; `kept` are modules that the call runs themselves, and that are afterwards as before."""
     library = Torch()
     differentiable = tuple(n for n, tensor in point.items() if library.dtype(tensor) in FORMATS)
-    randomness = FrozenTorchRandomness(point.values(), kept)
-
-    def forward(at: Arrays) -> dict[str, Tensor]:
-        with randomness.replayed("forward"), torch.enable_grad():
-            return {n: o.detach() for n, o in named_outputs(library, call(at)).items()}
-
-    def pullback_of(names: tuple[str, ...]) -> Pullback:
-        def pullback(at: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
-            leaves = {n: at[n].detach().requires_grad_(True) for n in names}
-            with randomness.replayed("pullback"), torch.enable_grad():
-                # A forward may work in place on what it is given, which autograd forbids on a leaf.
-                given = {n: leaf.clone() if n in arguments.arrays else leaf for n, leaf in leaves.items()}
-                outputs = named_outputs(library, call({**at, **given}))
-                expect_outputs(title, library, outputs, cotangents)
-                return _pulled(outputs, leaves, cotangents)
-
-        return pullback
-
-    pullback = pullback_of(differentiable)
+    graph = Graph(title, call, arguments, differentiable, randomness)
     return Subject(
         title,
         library,
         point,
         differentiable,
-        forward,
-        pullback,
-        reference=forward,
-        reference_pullback=pullback,
+        graph.forward,
+        graph.pullback,
+        reference=graph.forward,
+        reference_pullback=graph.pullback,
         parameters=parameters,
         call=arguments.names,
         positional=arguments.placed,
         session=randomness.session,
-        pullback_of=pullback_of,
+        pullback_of=lambda names: replace(graph, differentiable=names).pullback,
+        forward_mode=ForwardMode(differentiable, graph.pushforward),
+        recorded=graph.as_recorded(point),
+        poisoned=POISONS,
     )
 
 
-def _pulled(outputs: Arrays, leaves: Arrays, cotangents: Arrays) -> dict[str, Tensor | None]:
-    """The gradients of the leaves, by autograd; None where no output depends on a leaf."""
-    pulled = [n for n, output in outputs.items() if output.requires_grad]
-    if not pulled:
-        return dict.fromkeys(leaves)
-    gradients = torch.autograd.grad(
-        [outputs[n] for n in pulled], list(leaves.values()), [cotangents[n] for n in pulled], allow_unused=True
-    )
-    return {n: g.to_dense() if g is not None and g.is_sparse else g for n, g in zip(leaves, gradients, strict=True)}
-
-
-def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call]:
-    """The parameters to check, under names no input has, and the call that takes them from a point."""
+def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call, torch.nn.Module]:
+    """The parameters to check, under names no input has, the call that takes them from a point, and what it calls."""
     module = _shell_of(module)
     own = {n: p for n, p in module.named_parameters() if p.requires_grad}
     public = {n: f"param.{n}" if n in arguments.names else n for n in own}
@@ -129,7 +112,7 @@ def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str,
         state.update({n: point[public[n]] for n in own})
         return torch.func.functional_call(module, state, tuple(arguments.placed(point)))
 
-    return {public[n]: p.detach().clone() for n, p in own.items()}, call
+    return {public[n]: p.detach().clone() for n, p in own.items()}, call, module
 
 
 def _shell_of(module: torch.nn.Module) -> torch.nn.Module:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.torch_modules import unchanged
-from gradcheck_kit.space import EXPONENT_BITS, Array, FloatVector, Format, Vector
+from gradcheck_kit.space import EXPONENT_BITS, STRIDED, Array, FloatVector, Format, IntVector, Vector
 
 NAMES = {d: str(d).removeprefix("torch.") for d in vars(torch).values() if isinstance(d, torch.dtype)}
 
@@ -88,6 +88,36 @@ class Torch:
 
     def median(self, vector: Vector) -> float:
         return float(vector.median()) if len(vector) else 0.0
+
+    def layouts(self, array: Tensor) -> dict[str, Tensor]:
+        a = array.detach()
+        found = {}
+        if a.dim() and a.numel() > 1:
+            last = a.shape[-1]
+            beside = torch.cat([-a, a, -a], dim=-1)  # what lies around the view scales with it
+            apart = torch.stack([a, -a], dim=-1).reshape(*a.shape[:-1], -1)
+            strided = torch.cat([-a, torch.stack([-a, a], dim=-1).reshape(*a.shape[:-1], -1)], dim=-1)
+            found = {
+                "a slice of a wider array": beside[..., last : 2 * last],
+                "every second element": apart[..., ::2],
+                STRIDED: strided[..., last + 1 :: 2],
+            }
+        if sum(side > 1 for side in a.shape) > 1:
+            reverse = tuple(reversed(range(a.dim())))
+            found["transposed"] = a.permute(reverse).clone(memory_format=torch.contiguous_format).permute(reverse)
+        if a.dim() == 4 and a.shape[1] > 1:
+            found["channels-last"] = a.clone(memory_format=torch.channels_last)
+        return found
+
+    def expanded(self, array: Tensor) -> Tensor | None:
+        a = self.copy(array)
+        return a[:1].expand(a.shape) if a.dim() and len(a) > 1 else None
+
+    def rows(self, array: Tensor, order: IntVector) -> Tensor:
+        return array.detach()[torch.from_numpy(order).to(array.device)]
+
+    def overlap(self, one: Tensor, other: Tensor) -> bool:
+        return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 class FrozenTorchRandomness(FrozenRandomness):

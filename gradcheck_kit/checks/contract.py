@@ -15,7 +15,55 @@ def ask(examination: Examination) -> list[Finding]:
         subject = examination.subject
         for name in subject.differentiable:
             findings += _of_gradient(examination, name, examination.first_pull.gradients.get(name))
-    return findings or [passed(QUESTION, "outputs and gradients are finite, of the right number, shapes and dtypes")]
+    if findings:
+        return findings
+    notes = "".join(f"; {missing_gradient(name)}" for name in missing(examination))
+    hurtful, harmless = _of_sharing(examination)
+    return hurtful or [passed(QUESTION, "; ".join([SAID + notes, *harmless]))]
+
+
+SAID = "outputs and gradients are finite, of the right number, shapes and dtypes"
+
+
+def missing(examination: Examination) -> list[str]:
+    """The differentiable inputs for which the backward returned no gradient at all."""
+    gradients = examination.first_pull.gradients
+    return [name for name in examination.subject.differentiable if gradients.get(name) is None]
+
+
+def missing_gradient(name: str) -> str:
+    """What a missing gradient means, and what to do about it."""
+    return f"there is no gradient for {name}, which claims that it is zero; return one, or leave {name} out by wrt="
+
+
+def _of_sharing(examination: Examination) -> tuple[list[Finding], list[str]]:
+    """Findings for gradients in memory that the caller will write to otherwise, and notes on what does no harm.
+
+    A gradient is scaled, clipped or decayed in place. One that is the array of an input or a parameter takes that
+    along, and so do two parameters that share one. Handing the cotangent on, also to two inputs, is what an addition
+    does.
+    """
+    subject = examination.subject
+    if subject.sharing is None:
+        return [], []
+    first, findings, notes = examination.first_pull, [], []
+    copies = [
+        {name: examination.library.copy(array) for name, array in arrays.items()}
+        for arrays in (subject.point, first.cotangents)
+    ]
+    for shared in subject.sharing(*copies):
+        if shared.gradient not in subject.differentiable:
+            continue
+        pair = shared.kind == "gradient" and {shared.gradient, shared.name} <= set(subject.parameters)
+        whose = f"the {shared.kind} {'of ' if shared.kind in ('cotangent', 'gradient') else ''}{shared.name}"
+        said = f"the gradient of {shared.gradient} shares memory with {whose}"
+        if shared.kind in ("input", "parameter") or pair:
+            findings.append(
+                _wrong(f"{said}: writing to one changes the other; return a copy", shared.gradient, "aliased")
+            )
+        else:
+            notes.append(said)
+    return findings, notes
 
 
 def _of_outputs(examination: Examination) -> list[Finding]:

@@ -1,16 +1,21 @@
 """What every question is given: the subject, a source of random numbers, and the demand."""
 
-from collections.abc import Mapping
+import math
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from gradcheck_kit.differences.probe import at_most_typical, signed_uniform, typical_size
+from gradcheck_kit.differences.probe import at_most_typical, shrunk, signed_uniform, typical_size
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, Arrays, Library
+from gradcheck_kit.space import FORMATS, Array, Arrays, Format, Library
 from gradcheck_kit.subject import Forward, Subject
 from gradcheck_kit.verdict import Verdict
+
+Gradients = Mapping[str, Array | None]
+"""Gradients by input; None stands for a gradient that is claimed to be zero."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Pull:
     """One call of the pullback: what it was given and what it returned."""
 
     cotangents: Mapping[str, Array]
-    gradients: Mapping[str, Array | None]
+    gradients: Gradients
 
 
 @dataclass(frozen=True)
@@ -79,27 +84,89 @@ class Examination:
         kept = {name: None if g is None else self.library.copy(g) for name, g in pulled.items()}
         return Pull(cotangents, kept)
 
-    def forget_first_pull(self) -> None:
-        """Let its arrays go, which may be large, once no question needs them."""
-        vars(self).pop("first_pull", None)
+    def aside(self, purpose: str) -> np.random.Generator:
+        """A generator for one purpose: what it draws is the same whatever else was asked, and changes nothing else."""
+        seed = self.generator.bit_generator.seed_seq
+        if not isinstance(seed, np.random.SeedSequence):
+            raise TypeError(
+                f"a generator seeded by {type(seed).__name__}; pass one from numpy.random.default_rng(seed)"
+            )
+        key = (*seed.spawn_key, zlib.crc32(purpose.encode()))
+        return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
+
+    def forget_first_pull(self) -> list[str]:
+        """Let its arrays go, which may be large, once no question needs them; the inputs it had no gradient for."""
+        pull: Pull | None = vars(self).pop("first_pull", None)
+        return [] if pull is None else [n for n in self.subject.differentiable if pull.gradients.get(n) is None]
 
     @property
     def library(self) -> Library:
         return self.subject.library
 
-    def cotangents(self, magnitude: float = 1.0, *, equalised: bool = False) -> dict[str, Array]:
+    @property
+    def coarsest(self) -> Format:
+        """The format with the fewest digits among the differentiable inputs and the outputs."""
+        return max((FORMATS[name] for name in self._dtypes()), key=lambda form: form.unit_roundoff)
+
+    def holds(self, dtype: str) -> bool:
+        """Whether any differentiable input or output is of this dtype."""
+        return dtype in self._dtypes()
+
+    def _dtypes(self) -> set[str]:
+        point = self.subject.point
+        arrays = [*(point[name] for name in self.subject.differentiable), *self.outputs.values()]
+        return {self.library.dtype(array) for array in arrays}
+
+    def elements(self, array: Array) -> int:
+        return math.prod(self.library.shape(array))
+
+    def pulled(self, point: Arrays, cotangents: Arrays) -> Gradients:
+        """The pullback's gradients as arrays of their own: a backward may keep writing to what it returned."""
+        found = self.subject.pullback(point, cotangents)
+        return {name: None if g is None else self.library.copy(g) for name, g in found.items()}
+
+    def finite(self, gradients: Gradients) -> bool:
+        """Whether every element of every gradient is."""
+        given = [self.library.vector(g) for g in gradients.values() if g is not None]
+        return all(bool((abs(vector) < math.inf).all()) for vector in given)
+
+    def combined(self, parts: Sequence[tuple[float, Arrays]]) -> dict[str, Array]:
+        """Σ factor · cotangent, rounded to each output's dtype."""
+        first, found = parts[0][1], {}
+        for name, like in first.items():
+            vectors = [factor * self.library.vector(arrays[name]) for factor, arrays in parts]
+            found[name] = self.library.shaped(sum(vectors[1:], vectors[0]), like)
+        return found
+
+    def cotangents(
+        self, magnitude: float = 1.0, *, equalised: bool = False, generator: np.random.Generator | None = None
+    ) -> dict[str, Array]:
         """Random cotangents of both signs, shaped like the outputs; never ones, never one-hot.
 
-        Equalised, an output larger than the median is weighted down to it, so that it drowns no small one.
+        Equalised, an output larger than the median is weighted down to it, so that it drowns no small one. They come
+        from `generator`, by default the examination's own.
         """
-        drawn = {}
+        drawn, source = {}, generator or self.generator
         for name, output in self.outputs.items():
             y = self.library.vector(output)
-            weights = self.library.place(magnitude * signed_uniform(self.generator, len(y)), output)
+            weights = self.library.place(magnitude * signed_uniform(source, len(y)), output)
             if equalised:
                 weights = weights * at_most_typical(self.library, y, typical_size(self.library, output))
             drawn[name] = self.library.shaped(weights, output)
         return drawn
+
+
+def another_point(subject: Subject, generator: np.random.Generator) -> dict[str, Array]:
+    """A point of other values in the same region; fresh arrays."""
+    library = subject.library
+    elsewhere = {name: library.copy(array) for name, array in subject.point.items()}
+    for name in subject.differentiable:
+        elsewhere[name] = shrunk(library, generator, elsewhere[name])
+    return elsewhere
+
+
+class NotAskedError(Exception):
+    """A question does not apply to this subject; the message says why, in a few words."""
 
 
 def passed(question: str, message: str) -> Finding:

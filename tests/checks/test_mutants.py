@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import gradcheck_kit as gk
-from tests.mutants import MUTANTS, RIGHT, Mutant, Right
+from gradcheck_kit.engine import QUESTIONS
+from tests.mutants import MUTANTS, ONE_QUESTION_ONLY, RIGHT, Mutant, Right
 
 SEEDS = (0, 1, 2)
 MOST_LINES = 25
@@ -35,6 +36,16 @@ def test_a_planted_bug_fails_and_the_error_says_where(mutant: Mutant, seed: int)
 @every_mutant
 def test_the_code_that_a_mutant_was_made_from_passes(mutant: Mutant, seed: int) -> None:
     assert gk.check(mutant.right(np.random.default_rng(seed)), seed=seed)
+
+
+@pytest.mark.parametrize("mutant", ONE_QUESTION_ONLY, ids=lambda mutant: mutant.name)
+def test_no_other_question_sees_it(mutant: Mutant) -> None:
+    others = [name for name in QUESTIONS if name not in (mutant.question, "double-backward")]
+    assert gk.check(mutant.wrong(np.random.default_rng(0)), questions=others)
+
+
+def test_every_question_has_a_mutant_that_it_catches() -> None:
+    assert {mutant.question for mutant in MUTANTS} == set(QUESTIONS) - {"double-backward"}
 
 
 @pytest.mark.parametrize("seed", SEEDS[:2])

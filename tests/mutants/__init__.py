@@ -8,6 +8,13 @@ from tests.mutants.graph_edits import GRAPH_EDITS
 from tests.mutants.mechanisms import MECHANISMS
 from tests.mutants.places import PLACES
 from tests.mutants.planting import Mutant
+from tests.mutants.question_adjoint import ADJOINT
+from tests.mutants.question_batch import BATCH
+from tests.mutants.question_contract_and_purity import CONTRACT_AND_PURITY
+from tests.mutants.question_frozen_subsets import FROZEN_SUBSETS
+from tests.mutants.question_layout import LAYOUT
+from tests.mutants.question_linearity import LINEARITY
+from tests.mutants.question_poison import POISON
 from tests.mutants.reference_edits import REFERENCE_EDITS
 from tests.mutants.reference_images import REFERENCE_IMAGES
 from tests.mutants.reference_layers import REFERENCE_LAYERS
@@ -15,6 +22,17 @@ from tests.mutants.right_layers import RIGHT_IN_FLOAT32_ALONE, RIGHT_LAYERS
 from tests.mutants.right_torch import RIGHT_FUNCTIONS, Right
 from tests.mutants.stateful import STATEFUL
 from tests.mutants.torch_functions import TORCH
+
+ONE_QUESTION_ONLY: tuple[Mutant, ...] = (
+    *CONTRACT_AND_PURITY,
+    *LINEARITY,
+    *LAYOUT,
+    *BATCH,
+    *ADJOINT,
+    *POISON,
+    *FROZEN_SUBSETS,
+)
+"""Mutants that pass every question but their own."""
 
 MUTANTS: tuple[Mutant, ...] = (
     *REFERENCE_EDITS,
@@ -26,7 +44,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *TORCH,
     *PLACES,
     *MECHANISMS,
+    *ONE_QUESTION_ONLY,
 )
 RIGHT: tuple[Right, ...] = (*RIGHT_LAYERS, *RIGHT_FUNCTIONS)
 
-__all__ = ["MUTANTS", "RIGHT", "RIGHT_IN_FLOAT32_ALONE", "Mutant", "Right"]
+__all__ = ["MUTANTS", "ONE_QUESTION_ONLY", "RIGHT", "RIGHT_IN_FLOAT32_ALONE", "Mutant", "Right"]

@@ -124,6 +124,8 @@ def _square_matrix(g: Rng) -> tuple[Any, ...]:
     return (g.normal(size=(4, 4)) + 4 * np.eye(4),)
 
 
+NONLINEAR = "nonlinear-in-cotangent"
+
 FUNCTIONS = (
     _sine("the sign is flipped", lambda u, x: -_cos_times(u, x), "sign-flip"),
     _sine("twice the gradient", lambda u, x: 2 * _cos_times(u, x), "constant-factor"),
@@ -133,10 +135,18 @@ FUNCTIONS = (
     _sine("the last element is forgotten", _last_forgotten, "zero-slice"),
     _sine("a zero gradient", lambda u, x: np.zeros_like(x), "zero-gradient"),
     _sine("a missing gradient", lambda u, x: None, "zero-gradient"),
-    _sine("the cotangent is clamped", lambda u, x: _cos_times(np.clip(u, -1, 1), x)),
-    _sine("the cotangent's magnitude is used", lambda u, x: _cos_times(abs(u), x)),
-    _sine("the cotangent's norm is clipped", lambda u, x: _cos_times(u / max(1.0, float(np.linalg.norm(u))), x)),
-    _sine("a cotangent of ones is assumed", lambda u, x: np.cos(x)),
+    _sine("the cotangent is clamped", lambda u, x: _cos_times(np.clip(u, -1, 1), x), "cotangent-clamped", "linearity"),
+    _sine("the cotangent's magnitude is used", lambda u, x: _cos_times(abs(u), x), "cotangent-absolute", "linearity"),
+    _sine(
+        "the cotangent's norm is clipped",
+        lambda u, x: _cos_times(u / max(1.0, float(np.linalg.norm(u))), x),
+        "cotangent-norm-clipped",
+        "linearity",
+    ),
+    _sine("only the cotangent's sign is used", lambda u, x: _cos_times(np.sign(u), x), NONLINEAR, "linearity"),
+    _sine("the cotangent is squared", lambda u, x: _cos_times(u * u, x), NONLINEAR, "linearity"),
+    _sine("a constant is added to the gradient", lambda u, x: _cos_times(u, x) + 1e-6, NONLINEAR, "linearity"),
+    _sine("a cotangent of ones is assumed", lambda u, x: np.cos(x), "cotangent-ignored", "linearity"),
     _sine(
         "float32 inside a float64 backward",
         lambda u, x: u * np.cos(x.astype(np.float32)).astype(np.float64),

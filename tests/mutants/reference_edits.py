@@ -63,7 +63,14 @@ REFERENCE_EDITS = (
         input="b",
         cause="averaged-not-summed",
     ),
-    layer("ReLU masks by the cotangent", lambda _: ReLU(), lambda _: ReLUMasksByCotangent(), off_zero(3, 4)),
+    layer(
+        "ReLU masks by the cotangent",
+        lambda _: ReLU(),
+        lambda _: ReLUMasksByCotangent(),
+        off_zero(3, 4),
+        cause="nonlinear-in-cotangent",
+        question="linearity",
+    ),
     layer(
         "Mul does not swap its inputs",
         lambda _: Mul(),
@@ -77,6 +84,8 @@ REFERENCE_EDITS = (
         lambda _: SoftmaxIgnoresCotangent(),
         lambda g: (g.normal(size=(5, 4)), g.integers(0, 4, 5)),
         input="logits",
+        cause="cotangent-ignored",
+        question="linearity",
     ),
     layer(
         "Add forgets to sum over a broadcast axis",

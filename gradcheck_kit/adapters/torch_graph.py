@@ -1,0 +1,169 @@
+"""A call recorded by autograd, and all the ways in which its graph can be asked for gradients."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from gradcheck_kit.adapters.signature import Arguments, expect_outputs, named_outputs
+from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
+from gradcheck_kit.space import Arrays
+from gradcheck_kit.subject import NoForwardModeError, Recorded, Subject
+
+Call = Callable[[Mapping[str, Tensor]], Any]
+Gradients = dict[str, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A call on tensors.
+
+    Attributes:
+        title: what messages call it.
+        call: point → whatever the target returns.
+        arguments: the inputs by name; what else is in the point are parameters.
+        differentiable: the names of the floating-point tensors.
+        randomness: replayed in every evaluation.
+    """
+
+    title: str
+    call: Call
+    arguments: Arguments
+    differentiable: tuple[str, ...]
+    randomness: FrozenTorchRandomness
+
+    def forward(self, at: Arrays) -> dict[str, Tensor]:
+        with self.randomness.replayed("forward"), torch.enable_grad():
+            return {n: o.detach() for n, o in named_outputs(Torch(), self.call(at)).items()}
+
+    def pullback(self, at: Arrays, cotangents: Arrays) -> Gradients:
+        """The gradients of `differentiable`; every output must be as large as its cotangent."""
+        with self._recorded(at, self.differentiable) as (leaves, outputs):
+            expect_outputs(self.title, Torch(), outputs, cotangents)
+            return _dense(leaves, _pulled(leaves, outputs, cotangents))
+
+    def partial(self, at: Arrays, cotangents: Arrays, names: Sequence[str]) -> Gradients:
+        """The gradients of some inputs, the others frozen; an output without a cotangent is not used."""
+        with self._recorded(at, names) as (leaves, outputs):
+            return _dense(leaves, _pulled(leaves, outputs, cotangents))
+
+    def repeated(self, at: Arrays, cotangents: Arrays, names: Sequence[str]) -> tuple[Gradients, Gradients]:
+        with self._recorded(at, names) as (leaves, outputs):
+            first = _dense(leaves, _pulled(leaves, outputs, cotangents, retain_graph=True))
+            return first, _dense(leaves, _pulled(leaves, outputs, cotangents))
+
+    def interleaved(self, at: Arrays, elsewhere: Arrays, cotangents: Arrays, names: Sequence[str]) -> Gradients:
+        with self._recorded(at, names) as (leaves, outputs):
+            with self._recorded(elsewhere, names):
+                pass
+            return _dense(leaves, _pulled(leaves, outputs, cotangents))
+
+    def pushforward(self, at: Arrays, tangents: Arrays) -> dict[str, Tensor]:
+        """The outputs' tangents by forward-mode differentiation (Baydin et al. 2018, section 3.1)."""
+        with self.randomness.replayed("forward"), torch.no_grad(), forward_ad.dual_level():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, from its first use of forward mode
+                moving = {n: forward_ad.make_dual(_same_layout(at[n]), v) for n, v in tangents.items()}  # type: ignore[no-untyped-call]
+            try:
+                outputs = named_outputs(Torch(), self.call({**at, **moving}))
+            except (NotImplementedError, RuntimeError) as error:  # what torch raises for a part without a JVP
+                lacking = re.search(r"forward AD with (\w+)", str(error))
+                raise NoForwardModeError(f"no JVP of {lacking[1]}" if lacking else "no JVP") from None
+            pushed = {n: forward_ad.unpack_dual(output).tangent for n, output in outputs.items()}  # type: ignore[no-untyped-call]
+        return {n: t.detach() for n, t in pushed.items() if t is not None}
+
+    def gradient(self, point: Arrays, cotangents: Arrays, names: Sequence[str]) -> Subject:
+        """The gradients of `names` at fixed cotangents as a function; its pullback is a double backward."""
+
+        def pulled(at: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            leaves = {n: at[n] if at[n].requires_grad else at[n].detach().requires_grad_() for n in names}
+            outputs = named_outputs(Torch(), self.call({**at, **self._given(leaves)}))
+            # Only a cotangent that requires a gradient makes once_differentiable leave its mark.
+            u = {n: cotangent.detach().requires_grad_() for n, cotangent in cotangents.items()}
+            gradients = _pulled(leaves, outputs, u, create_graph=True)
+            if any(_once_differentiable(g) for g in gradients if g is not None):
+                raise RuntimeError("a part of it is marked once_differentiable")
+            found = zip(names, gradients, strict=True)
+            return {f"the gradient of {n}": torch.zeros_like(leaves[n]) if g is None else g for n, g in found}
+
+        again = replace(self, title=f"the gradient of {self.title}", call=pulled)
+        return Subject(again.title, Torch(), point, tuple(names), again.forward, again.pullback)
+
+    def as_recorded(self, point: Arrays) -> Recorded:
+        """What the questions may ask of the graph at a point."""
+        return Recorded(self.partial, self.repeated, self.interleaved, partial(self.gradient, point))
+
+    @contextmanager
+    def _recorded(self, at: Arrays, names: Sequence[str]) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+        """The leaves and the outputs of the call, recorded for these inputs."""
+        leaves = {n: at[n].detach().requires_grad_(True) for n in names}
+        frozen = {n: _same_layout(at[n]) for n in self.differentiable if n not in names and n in self.arguments.arrays}
+        with self.randomness.replayed("pullback"), torch.enable_grad():
+            yield leaves, named_outputs(Torch(), self.call({**at, **frozen, **self._given(leaves)}))
+
+    def _given(self, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A forward may work in place on what it is given, which autograd forbids on a leaf."""
+        return {n: _Fresh.apply(leaf) if n in self.arguments.arrays else leaf for n, leaf in leaves.items()}  # type: ignore[no-untyped-call]
+
+
+class _Fresh(torch.autograd.Function):
+    """A copy in the very same memory layout, which `clone` does not keep."""
+
+    @staticmethod
+    def forward(ctx: Any, leaf: Tensor) -> Tensor:
+        return _same_layout(leaf)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> Tensor:
+        return cotangent
+
+
+def _same_layout(tensor: Tensor) -> Tensor:
+    """A copy with the same strides and storage offset, in a storage of its own; no view of anything."""
+    tensor = tensor.detach()
+    if tensor.is_contiguous() and tensor.storage_offset() == 0:
+        return tensor.clone()
+    storage = tensor.untyped_storage().clone()  # type: ignore[no-untyped-call]
+    return tensor.new_empty(0).set_(storage, tensor.storage_offset(), tensor.size(), tensor.stride())
+
+
+def _pulled(
+    leaves: Mapping[str, Tensor], outputs: Mapping[str, Tensor], cotangents: Arrays, **options: bool
+) -> Sequence[Tensor | None]:
+    pulled = [n for n, output in outputs.items() if output.requires_grad and n in cotangents]
+    if not pulled:
+        return [None] * len(leaves)
+    found: Sequence[Tensor | None] = torch.autograd.grad(
+        [outputs[n] for n in pulled],
+        list(leaves.values()),
+        [cotangents[n].to(outputs[n].dtype) for n in pulled],
+        allow_unused=True,
+        **options,
+    )
+    return found
+
+
+def _once_differentiable(gradient: Tensor) -> bool:
+    """Whether its graph holds the node that once_differentiable puts there to raise, on a path that is never taken."""
+    waiting, seen = [gradient.grad_fn], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.name() == "torch::autograd::Error":
+            return True
+        waiting += [following for following, _ in node.next_functions]
+    return False
+
+
+def _dense(leaves: Mapping[str, Tensor], gradients: Sequence[Tensor | None]) -> Gradients:
+    pairs = zip(leaves, gradients, strict=True)
+    return {n: g.to_dense() if g is not None and g.is_sparse else g for n, g in pairs}

@@ -1,0 +1,92 @@
+"""Where there is a JVP, is the VJP its adjoint: ⟨u, jvp v⟩ = ⟨vjp u, v⟩?
+
+No differences; the identity holds to rounding. Asked after the differences have sided with the VJP, so that a mismatch
+is the JVP's.
+"""
+
+from gradcheck_kit.checks.examination import Examination, NotAskedError, passed
+from gradcheck_kit.checks.rounding import FACTOR
+from gradcheck_kit.differences.probe import dithered, nudged, scale_of, signed_uniform
+from gradcheck_kit.report import Finding
+from gradcheck_kit.space import Arrays, inner, norm
+from gradcheck_kit.subject import ForwardMode, NoForwardModeError
+from gradcheck_kit.verdict import of_ratio
+
+QUESTION = "adjoint"
+DITHERS = 2
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """A finding for every input along which the JVP is another one than the VJP's adjoint."""
+    mode, subject = examination.subject.forward_mode, examination.subject
+    names = [] if mode is None else [n for n in mode.names if n in subject.differentiable]
+    if mode is None or not names:
+        raise NotAskedError("no JVP")
+    trial = _Trial(examination, mode)
+    try:
+        if trial.ratio(subject.point, names) <= 1.0:
+            return [passed(QUESTION, f"the JVP and the VJP of {', '.join(names)} are adjoint")]
+        wrong = {name: trial.ratio(subject.point, [name]) for name in names}
+        beside = dict(subject.point)  # at a tie each of the two may choose a side of its own
+        for name in names:
+            beside[name] = nudged(examination.library, trial.generator, beside[name])
+        wrong = {name: min(ratio, trial.ratio(beside, [name])) for name, ratio in wrong.items() if not ratio <= 1.0}
+    except NoForwardModeError as reason:
+        raise NotAskedError(str(reason)) from None
+    return [_finding(name, ratio) for name, ratio in wrong.items() if not ratio <= 1.0] or [
+        passed(QUESTION, "the JVP and the VJP are adjoint beside the point; at it, a tie keeps them apart")
+    ]
+
+
+class _Trial:
+    """One cotangent, and the means to compare the two sides of the identity along random tangents."""
+
+    def __init__(self, examination: Examination, mode: ForwardMode) -> None:
+        self._examination, self._mode = examination, mode
+        self.generator = examination.aside(QUESTION)
+        self._u = examination.cotangents(generator=self.generator)
+
+    def ratio(self, point: Arrays, names: list[str]) -> float:
+        """|⟨u, jvp v⟩ − ⟨vjp u, v⟩| ÷ what rounding explains, the inputs `names` moving together."""
+        library = self._examination.library
+        tangents = {
+            name: library.shaped(
+                scale_of(library, point[name], per_element=False)
+                * library.place(signed_uniform(self.generator, self._examination.elements(point[name])), point[name]),
+                point[name],
+            )
+            for name in names
+        }
+        forwards, size = self._forwards(point, tangents)
+        backwards, other = self._backwards(point, tangents, self._u)
+        form = self._examination.coarsest
+        bound = FACTOR * max(form.unit_roundoff * max(size, other), 2.0**form.least_exponent)
+        if abs(forwards - backwards) <= bound:
+            return 0.0
+        for _ in range(DITHERS):
+            moved = {**point, **{n: dithered(library, self.generator, point[n]) for n in names}}
+            u = {n: dithered(library, self.generator, a) for n, a in self._u.items()}
+            noise = abs(self._backwards(moved, tangents, u)[0] - backwards)
+            noise = max(noise, abs(self._forwards(moved, tangents)[0] - forwards))
+            bound = max(bound, FACTOR * noise)
+        return abs(forwards - backwards) / bound
+
+    def _forwards(self, point: Arrays, tangents: Arrays) -> tuple[float, float]:
+        """⟨u, jvp v⟩, and its size free of cancellation."""
+        library, u = self._examination.library, self._u
+        pushed = self._mode.pushforward(point, tangents)
+        pairs = [(library.vector(u[n]), library.vector(pushed[n])) for n in u if n in pushed]
+        return sum(inner(a, b) for a, b in pairs), sum(norm(a * b) for a, b in pairs)
+
+    def _backwards(self, point: Arrays, tangents: Arrays, u: Arrays) -> tuple[float, float]:
+        """⟨vjp u, v⟩, and its size free of cancellation."""
+        library = self._examination.library
+        pulled = self._examination.subject.pullback(point, u)
+        given = [(pulled.get(name), v) for name, v in tangents.items()]
+        pairs = [(library.vector(g), library.vector(v)) for g, v in given if g is not None]
+        return sum(inner(a, b) for a, b in pairs), sum(norm(a * b) for a, b in pairs)
+
+
+def _finding(name: str, ratio: float) -> Finding:
+    message = f"the JVP along {name} and the VJP disagree: ⟨u, jvp v⟩ is not ⟨vjp u, v⟩; look at the JVP"
+    return Finding(QUESTION, of_ratio(ratio), message, input=name, cause="not-adjoint")

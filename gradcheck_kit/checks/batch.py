@@ -1,0 +1,148 @@
+"""Where the forward treats the rows of a batch alike, does the backward too, and is a batch of one the row of a larger?
+
+Both are asked beside the point, where no two rows are equal by accident; and only what the forward itself shows there
+is asked of the backward.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedError, passed
+from gradcheck_kit.checks.rounding import Place, differing, outputs_differ
+from gradcheck_kit.differences.probe import nudged, shrunk
+from gradcheck_kit.report import Finding
+from gradcheck_kit.space import FORMATS, Array, Arrays, IntVector
+from gradcheck_kit.subject import BudgetSpentError, UsageError
+from gradcheck_kit.verdict import of_ratio
+
+QUESTION = "batch"
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """A finding for every gradient that depends on the order of the rows, or is another one for a batch of one."""
+    batch = _found(examination)
+    findings = _of_order(examination, batch)
+    if findings:
+        return findings
+    single = _of_single(examination, batch)
+    if single:
+        return single
+    said = "permuting the batch permutes the gradients" + ("" if single is None else "; a batch of one agrees")
+    return [passed(QUESTION, said)]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A point in general position, its outputs, which inputs have the batch as their first axis, and its rows."""
+
+    point: Arrays
+    outputs: Arrays
+    names: tuple[str, ...]
+    rows: int
+
+    def moved(self, examination: Examination, arrays: Arrays, order: IntVector) -> dict[str, Array]:
+        """The arrays that have the batch, in another order (or some of their rows); the others as they are."""
+        library = examination.library
+        return {n: library.rows(a, order) if self.has(examination, n, a) else a for n, a in arrays.items()}
+
+    def has(self, examination: Examination, name: str, array: Array) -> bool:
+        shape = examination.library.shape(array)
+        return (name in self.names or name in self.outputs) and bool(shape) and shape[0] == self.rows
+
+
+def _found(examination: Examination) -> _Batch:
+    """The batch that the subject declares, or that its forward shows.
+
+    Raises:
+        NotAskedError: there is none.
+    """
+    subject, library = examination.subject, examination.library
+    shapes = {n: library.shape(a) for n, a in subject.point.items() if n not in subject.parameters}
+    unknown = [name for name in subject.batch if name not in shapes]
+    if unknown:
+        raise UsageError(f"batch={unknown[0]!r} is no input of {subject.name}; its inputs are {', '.join(shapes)}")
+    declared = subject.batch or tuple(subject.differentiable)
+    rows = next((shapes[n][0] for n in declared if shapes.get(n) and shapes[n][0] > 1), 0)
+    if rows == 0:
+        raise NotAskedError("no batch axis")
+    names = subject.batch or tuple(n for n, shape in shapes.items() if shape and shape[0] == rows)
+    for move in (nudged, shrunk):
+        generator = examination.aside(f"{QUESTION}: {move.__name__}")
+        point = {n: move(library, generator, a) if library.dtype(a) in FORMATS else a for n, a in subject.point.items()}
+        outputs = _forward(examination, point)
+        if outputs is not None and examination.finite(outputs):
+            batch = _Batch(point, outputs, names, rows)
+            if _shown(examination, batch):
+                return batch
+    raise NotAskedError("no batch axis shown")
+
+
+def _order(examination: Examination, rows: int) -> IntVector:
+    """A permutation that leaves no row in its place."""
+    return np.roll(np.arange(rows), int(examination.aside("order").integers(1, rows)))
+
+
+def _shown(examination: Examination, batch: _Batch) -> bool:
+    """Whether the forward of the permuted batch is its outputs, permuted."""
+    order = _order(examination, batch.rows)
+    permuted = _forward(examination, batch.moved(examination, batch.point, order))
+    return permuted is not None and not outputs_differ(
+        examination, permuted, batch.moved(examination, batch.outputs, order)
+    )
+
+
+def _forward(examination: Examination, point: Arrays) -> Mapping[str, Array] | None:
+    try:
+        return {n: examination.library.copy(y) for n, y in examination.subject.forward(point).items()}
+    except BudgetSpentError:
+        raise
+    except Exception:
+        return None
+
+
+def _of_order(examination: Examination, batch: _Batch) -> list[Finding]:
+    order = _order(examination, batch.rows)
+    u = examination.cotangents(generator=examination.aside(QUESTION))
+    straight = examination.pulled(batch.point, u)
+    permuted = examination.pulled(batch.moved(examination, batch.point, order), batch.moved(examination, u, order))
+    place = Place(batch.point, u, inputs=True)
+    wrong = differing(examination, _gradients(examination, batch, straight, order), permuted, place)
+    message = "the gradient of {} depends on the order of the rows, which the forward does not"
+    return _findings(message, wrong, "batch-order")
+
+
+def _of_single(examination: Examination, batch: _Batch) -> list[Finding] | None:
+    """The first row alone beside the whole batch with a cotangent in its first row only; None if not to be asked."""
+    library, first = examination.library, np.zeros(1, dtype=np.int64)
+    if not all(batch.has(examination, n, y) for n, y in batch.outputs.items()):
+        return None
+    point = batch.moved(examination, batch.point, first)
+    alone = _forward(examination, point)
+    if alone is None or outputs_differ(examination, alone, batch.moved(examination, batch.outputs, first)):
+        return None
+    drawn = examination.cotangents(generator=examination.aside(QUESTION))
+    u = {n: library.shaped(library.vector(a) * _mask(examination, batch, a), a) for n, a in drawn.items()}
+    whole = examination.pulled(batch.point, u)
+    single = examination.pulled(point, batch.moved(examination, u, first))
+    rows = _gradients(examination, batch, whole, first)
+    wrong = differing(examination, rows, single, Place(batch.point, u, inputs=True))
+    return _findings("the gradient of {} is another one for a batch of one row", wrong, "batch-of-one")
+
+
+def _mask(examination: Examination, batch: _Batch, like: Array) -> Array:
+    count = examination.elements(like)
+    return examination.library.place((np.arange(count) < count // batch.rows).astype(np.float64), like)
+
+
+def _gradients(examination: Examination, batch: _Batch, gradients: Gradients, order: IntVector) -> Gradients:
+    given = {n: g for n, g in gradients.items() if g is not None}
+    return {**gradients, **batch.moved(examination, given, order)}
+
+
+def _findings(message: str, wrong: Mapping[str, float], cause: str) -> list[Finding]:
+    return [
+        Finding(QUESTION, of_ratio(ratio), message.format(name), input=name, cause=cause)
+        for name, ratio in wrong.items()
+    ]

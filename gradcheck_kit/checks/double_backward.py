@@ -1,0 +1,40 @@
+"""Is the gradient itself differentiated rightly: does a backward through the backward agree with differences of it?
+
+The gradient at a fixed cotangent is a function like any other; it is asked what every function is asked.
+"""
+
+from dataclasses import replace
+
+from gradcheck_kit.checks import directional
+from gradcheck_kit.checks.examination import Examination, NotAskedError, Reference
+from gradcheck_kit.checks.reference import in_float64
+from gradcheck_kit.report import Finding
+from gradcheck_kit.verdict import Verdict
+
+QUESTION = "double-backward"
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """One finding for every input; INCONCLUSIVE where the backward cannot be differentiated at all."""
+    recorded = examination.subject.recorded
+    if recorded is None:
+        raise NotAskedError("torch only")
+    names, point = examination.subject.differentiable, examination.subject.point
+    cotangents = examination.cotangents(generator=examination.aside(f"{QUESTION}: fixed"))
+    gradient = recorded.gradient(cotangents, names)
+    try:
+        outputs = dict(gradient.forward(point))
+        again = Examination(gradient, outputs, examination.aside(QUESTION), examination.require)
+        gradient.pullback(point, again.cotangents())
+    except RuntimeError as error:  # once_differentiable, or an operator without a second derivative
+        first = (str(error).splitlines() or [""])[0]
+        message = f"the backward cannot be differentiated: {first}"
+        return [Finding(QUESTION, Verdict.INCONCLUSIVE, message, cause="once-differentiable")]
+    if examination.reference is not None:
+        wide = in_float64(gradient, outputs, gradient.forward, examination.aside(f"{QUESTION}: float64"))
+        again = replace(again, reference=wide if isinstance(wide, Reference) else None)
+    return [_of_second_order(finding) for finding in directional.ask(again)]
+
+
+def _of_second_order(finding: Finding) -> Finding:
+    return replace(finding, question=QUESTION, message=f"in the double backward {finding.message}")

@@ -1,0 +1,151 @@
+"""Is the answer the same for every memory layout of the cotangent and of the inputs?
+
+A sum hands back a cotangent of stride 0, a transposed matrix product a transposed one, a concatenation a slice of a
+wider array, an every-second-element view one with gaps: backwards that read memory as if it were
+contiguous are wrong there.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedError, passed
+from gradcheck_kit.checks.rounding import Place, differing, outputs_differ
+from gradcheck_kit.report import Finding
+from gradcheck_kit.space import FORMATS, STRIDED, Arrays
+from gradcheck_kit.subject import BudgetSpentError
+from gradcheck_kit.verdict import Verdict, of_ratio
+
+QUESTION = "layout"
+FIRST = (STRIDED, "transposed", "channels-last")  # between them they differ from the usual layout in every way
+STRIDE_0 = "a stride of 0"
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """A finding for every gradient that changes with a layout, or a layout on which the backward raises."""
+    tried, left_out = [], []
+    for layout in FIRST:
+        cotangents, inputs = _cotangents(examination, layout), _inputs(examination, layout)
+        if inputs and not _same_forward(examination, inputs):
+            left_out.append(layout)
+            inputs = {}
+        if cotangents or inputs:
+            tried.append(layout)
+            findings = _asked(examination, layout, cotangents, inputs)
+            if findings:
+                return findings
+    findings = _of_stride_0(examination)
+    if findings:
+        return findings
+    if not tried:
+        raise NotAskedError("every array has one layout")
+    said = "the gradients are the same for other memory layouts of the cotangent and the inputs"
+    if left_out:
+        said += f"; the forward raises or is another function for inputs laid out as {' or '.join(left_out)}: not asked"
+    return [passed(QUESTION, said)]
+
+
+def _cotangents(examination: Examination, layout: str) -> dict[str, object]:
+    """The cotangents that have this layout, in it."""
+    return _laid(examination, examination.first_pull.cotangents, layout)
+
+
+def _inputs(examination: Examination, layout: str) -> dict[str, object]:
+    """The inputs that have this layout, in it; parameters lie as their owner laid them."""
+    subject, library = examination.subject, examination.library
+    own = {n: a for n, a in subject.point.items() if n not in subject.parameters and library.dtype(a) in FORMATS}
+    return _laid(examination, own, layout)
+
+
+def _laid(examination: Examination, arrays: Arrays, layout: str) -> dict[str, object]:
+    layouts = {name: examination.library.layouts(array) for name, array in arrays.items()}
+    return {name: found[layout] for name, found in layouts.items() if layout in found}
+
+
+def _same_forward(examination: Examination, inputs: Mapping[str, object]) -> bool:
+    """Whether the forward is the same function so: right code may insist on contiguous inputs, and raise, or draw its
+    random numbers in the order of the memory."""
+    try:
+        outputs = examination.subject.forward({**examination.subject.point, **inputs})
+    except BudgetSpentError:
+        raise
+    except Exception:
+        return False
+    return not outputs_differ(examination, outputs, examination.outputs)
+
+
+def _asked(
+    examination: Examination, layout: str, cotangents: Mapping[str, object], inputs: Mapping[str, object]
+) -> list[Finding]:
+    """Findings of one layout of both; what is wrong there is asked of each alone, and of simpler layouts."""
+    if not _wrong(examination, cotangents, inputs):
+        return []
+    for whose, laid in (("cotangent", cotangents), ("inputs", inputs)):
+        names = [n for n in _simpler(examination, layout) if n != layout] if layout == STRIDED else []
+        for simpler in [*names, layout]:
+            alone = _cotangents(examination, simpler) if whose == "cotangent" else _inputs(examination, simpler)
+            if not laid or not alone or (whose == "inputs" and not _same_forward(examination, alone)):
+                continue
+            wrong = _wrong(examination, alone, {}) if whose == "cotangent" else _wrong(examination, {}, alone)
+            if wrong:
+                return _findings(whose, simpler, wrong)
+    return _findings("cotangent and inputs", layout, _wrong(examination, cotangents, inputs))
+
+
+def _simpler(examination: Examination, layout: str) -> list[str]:
+    every = [*examination.first_pull.cotangents.values(), *examination.subject.point.values()]
+    found = dict.fromkeys(name for array in every for name in examination.library.layouts(array))
+    return [name for name in found if name not in FIRST]
+
+
+def _wrong(
+    examination: Examination, cotangents: Mapping[str, object], inputs: Mapping[str, object]
+) -> dict[str, float] | str:
+    """What differs from the usual layout, or the words of what was raised; empty where nothing is wrong."""
+    first, point = examination.first_pull, examination.subject.point
+    try:
+        pulled = examination.pulled({**point, **inputs}, {**first.cotangents, **cotangents})
+    except BudgetSpentError:
+        raise
+    except Exception as error:
+        return _words(error)
+    place = Place(point, first.cotangents, inputs=bool(inputs))
+    return differing(examination, first.gradients, pulled, place)
+
+
+def _of_stride_0(examination: Examination) -> list[Finding]:
+    """The cotangent of a sum, beside its contiguous copy."""
+    library, point, u = examination.library, examination.subject.point, examination.first_pull.cotangents
+    expanded = {name: library.expanded(array) for name, array in u.items()}
+    given = {**u, **{name: array for name, array in expanded.items() if array is not None}}
+    if all(array is None for array in expanded.values()):
+        return []
+    same = {name: library.copy(array) for name, array in given.items()}
+    base: Gradients = examination.pulled(point, same)
+    try:
+        pulled = examination.pulled(point, given)
+    except BudgetSpentError:
+        raise
+    except Exception as error:
+        return _findings("cotangent", STRIDE_0, _words(error))
+    return _findings("cotangent", STRIDE_0, differing(examination, base, pulled, Place(point, same)))
+
+
+def _findings(whose: str, layout: str, wrong: dict[str, float] | str) -> list[Finding]:
+    if isinstance(wrong, str):
+        message = f"the backward raises where the {whose} in memory is {layout}: {wrong}"
+        return [Finding(QUESTION, Verdict.FAIL, message, input=f"the {whose}", cause="layout")]
+    advice = "read arrays by their strides, or copy them into contiguous memory first"
+    return [
+        Finding(
+            QUESTION,
+            of_ratio(ratio),
+            f"the gradient of {name} is another one where the {whose} in memory is {layout}; {advice}",
+            input=name,
+            cause="layout",
+        )
+        for name, ratio in wrong.items()
+    ]
+
+
+def _words(error: Exception) -> str:
+    lines: Sequence[str] = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:120]}"

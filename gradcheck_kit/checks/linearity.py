@@ -1,0 +1,79 @@
+"""Is the VJP linear in the cotangent: vjp(a·u + b·w) = a·vjp(u) + b·vjp(w), vjp(−s·u) = −s·vjp(u), vjp(0) = 0?
+
+Every pullback is, whatever the function: no numerical derivative is needed, and rounding is all that may be in the way.
+"""
+
+from gradcheck_kit.checks.cotangent_use import likely_use, wide_scale
+from gradcheck_kit.checks.examination import Examination, Gradients, passed
+from gradcheck_kit.checks.rounding import Place, differing
+from gradcheck_kit.report import Finding
+from gradcheck_kit.space import Array, Arrays
+from gradcheck_kit.verdict import of_ratio
+
+QUESTION = "linearity"
+DOWN = 2.0**-4
+LARGER = 4.0  # w beside u
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """A finding for every input whose gradient is no linear function of the cotangent; one PASS if there is none."""
+    for law, trial in TRIALS.items():
+        one, other, cotangents = trial(examination)
+        place = Place(examination.subject.point, cotangents)
+        suspects = differing(examination, one, other, place)
+        if suspects:
+            return [_finding(examination, name, law, ratio) for name, ratio in suspects.items()]
+    return [passed(QUESTION, "the gradients are linear in the cotangent")]
+
+
+def _of_zero(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
+    """vjp(0) beside 0."""
+    u = examination.first_pull.cotangents
+    return examination.pulled(examination.subject.point, examination.combined([(0.0, u)])), {}, u
+
+
+def _of_a_multiple(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
+    """vjp(u) beside vjp(−s·u)/−s, s a power of two: the roundings are the very same. Downwards if upwards overflows."""
+    base, u = examination.first_pull.gradients, examination.first_pull.cotangents
+    for scale in (-wide_scale(examination), -DOWN):
+        pulled = examination.pulled(examination.subject.point, examination.combined([(scale, u)]))
+        if examination.finite(pulled):
+            break
+    return base, _sum(examination, [(1.0 / scale, pulled)]), u
+
+
+def _of_a_combination(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
+    """vjp(a·u + b·w) beside a·vjp(u) + b·vjp(w)."""
+    point, u, generator = examination.subject.point, examination.first_pull.cotangents, examination.aside(QUESTION)
+    a, b = (float(generator.choice([-1.0, 1.0]) * generator.uniform(0.25, 1.0)) for _ in range(2))
+    for magnitude in (LARGER, 1.0 / LARGER):  # downwards if the larger ones overflow
+        w = examination.cotangents(magnitude, generator=generator)
+        parts = [(a, examination.first_pull.gradients), (b, examination.pulled(point, w))]
+        given = examination.combined([(a, u), (b, w)])
+        expected, found = _sum(examination, parts), examination.pulled(point, given)
+        if examination.finite(expected) and examination.finite(found):
+            break
+    return expected, found, given
+
+
+TRIALS = {
+    "vjp(0) = 0": _of_zero,
+    "vjp(-s·u) = -s·vjp(u)": _of_a_multiple,
+    "vjp(a·u + b·w) = a·vjp(u) + b·vjp(w)": _of_a_combination,
+}
+
+
+def _sum(examination: Examination, parts: list[tuple[float, Gradients]]) -> dict[str, Array | None]:
+    """Σ factor · gradient for every input."""
+    library, found = examination.library, {}
+    for name in examination.subject.differentiable:
+        vectors = [factor * library.vector(g[name]) for factor, g in parts if g.get(name) is not None]
+        found[name] = library.shaped(sum(vectors[1:], vectors[0]), examination.subject.point[name]) if vectors else None
+    return found
+
+
+def _finding(examination: Examination, name: str, law: str, ratio: float) -> Finding:
+    use = likely_use(examination, name)
+    lines = [f"the gradient of {name} is not linear in the cotangent u: {law} does not hold"]
+    lines.append(f"likely cause: {use.sentence} [{use.slug}]")
+    return Finding(QUESTION, of_ratio(ratio), "\n".join(lines), input=name, cause=use.slug)

@@ -1,0 +1,112 @@
+"""Which of two gradients that should be equal are further apart than rounding explains?
+
+Two ways to the same gradient (another memory layout, another order of rows) may sum in another order. What that changes
+is measured where it matters: by how much the gradient moves when every element of the cotangent moves by its last
+digit, which draws all roundings of the backward anew.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck_kit.checks.examination import Examination, Gradients
+from gradcheck_kit.differences.probe import dithered, towards_zero
+from gradcheck_kit.space import FORMATS, Array, Arrays, norm
+from gradcheck_kit.subject import BudgetSpentError
+
+FACTOR = 32.0  # the bugs looked for change a gradient by about its own size
+DITHERS = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where two gradients were asked for.
+
+    Attributes:
+        point: the primal.
+        cotangents: u; the noise is measured around it.
+        inputs: whether the two ways differ in how the inputs are laid out, so that the forward too rounds otherwise;
+            the noise is then measured with the inputs dithered as well.
+    """
+
+    point: Arrays
+    cotangents: Arrays
+    inputs: bool = False
+
+
+def differing(examination: Examination, one: Gradients, other: Gradients, place: Place) -> dict[str, float]:
+    """The inputs whose two gradients differ by more than rounding explains: distance ÷ bound, above 1.
+
+    The distance is Euclidean over the whole array; it is ∞ where the shapes differ or one is not finite. The bound is
+    `FACTOR` times the largest of a unit roundoff of the gradient's size, of ‖u‖·‖y‖/‖x‖ (its size where nothing
+    cancels), and the measured noise. A missing gradient is the zero that it claims.
+    """
+    ground = _ground(examination, place)
+    suspects = {n: _ratio(examination, one.get(n), other.get(n), size) for n, size in ground.items()}
+    suspects = {n: ratio for n, ratio in suspects.items() if not ratio <= 1.0}
+    if not any(math.isfinite(ratio) for ratio in suspects.values()):
+        return suspects
+    noise = _noise(examination, place)
+    again = {n: _ratio(examination, one.get(n), other.get(n), ground[n], noise[n]) for n in suspects}
+    return {n: ratio for n, ratio in again.items() if not ratio <= 1.0}
+
+
+def outputs_differ(examination: Examination, one: Arrays, other: Arrays) -> bool:
+    """Whether any output differs by more than another order of summation explains (`FACTOR` units of roundoff)."""
+    return one.keys() != other.keys() or any(_ratio(examination, one[n], other[n], 0.0) > 1.0 for n in one)
+
+
+def _ground(examination: Examination, place: Place) -> dict[str, float]:
+    library = examination.library
+    u, y = (
+        math.hypot(*(norm(library.vector(array)) for array in arrays.values()))
+        for arrays in (place.cotangents, examination.outputs)
+    )
+    return {n: u * y / (norm(library.vector(place.point[n])) or 1.0) for n in examination.subject.differentiable}
+
+
+def _ratio(
+    examination: Examination, one: Array | None, other: Array | None, ground: float, noise: float = 0.0
+) -> float:
+    library, form = examination.library, examination.coarsest
+    given = [library.vector(array) for array in (one, other) if array is not None]
+    if not given:
+        return 0.0
+    if len(given[0]) != len(given[-1]):
+        return math.inf
+    apart = norm(given[0] - given[1]) if len(given) == 2 else norm(given[0])
+    if not math.isfinite(apart):
+        return math.inf
+    size = max(*(norm(vector) for vector in given), ground)
+    least = 2.0**form.least_exponent * math.sqrt(len(given[0]))
+    return apart / (FACTOR * max(form.unit_roundoff * size, noise, least)) if apart else 0.0
+
+
+def _noise(examination: Examination, place: Place) -> dict[str, float]:
+    """How far each gradient moves under dithers."""
+    library, generator = examination.library, examination.aside("dithers")
+    base = examination.pulled(place.point, place.cotangents)
+    noise = dict.fromkeys(examination.subject.differentiable, 0.0)
+    for _ in range(DITHERS):
+        moved = {name: dithered(library, generator, u) for name, u in place.cotangents.items()}
+        point = _dithered_point(examination, place.point, generator) if place.inputs else place.point
+        again = examination.pulled(point, moved)
+        for name in noise:
+            here, there = base.get(name), again.get(name)
+            if here is not None and there is not None:
+                noise[name] = max(noise[name], norm(library.vector(here) - library.vector(there)))
+    return noise
+
+
+def _dithered_point(examination: Examination, point: Arrays, generator: np.random.Generator) -> Arrays:
+    library = examination.library
+    floating = [name for name, array in point.items() if library.dtype(array) in FORMATS]
+    moved = {**point, **{name: dithered(library, generator, point[name]) for name in floating}}
+    try:
+        examination.subject.forward(moved)
+    except BudgetSpentError:
+        raise
+    except Exception:  # beyond an upper edge of the domain, such as p = 1
+        return {**point, **{name: towards_zero(library, point[name]) for name in floating}}
+    return moved
