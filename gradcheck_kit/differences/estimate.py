@@ -158,7 +158,11 @@ def differentiate(
 
     def scaled(t: float) -> FloatVector | None:
         values = sample(t)
-        return None if values is None else values / unit
+        if values is None:
+            return None
+        with np.errstate(over="ignore"):
+            counted: FloatVector = values / unit
+        return counted if np.isfinite(counted).all() else None  # a step to where the function is of another size
 
     centre = None if here is None else here / unit
     return _Search(scaled, floor / unit, scheme, scale / unit, centre, prior).run().times(unit)
@@ -166,7 +170,7 @@ def differentiate(
 
 def _unit(centre: FloatVector | None, scale: float) -> float:
     """1, or the power of two in which values are counted whose squares would overflow or underflow."""
-    largest = scale if centre is None else max(scale, float(np.abs(centre).max(initial=0.0)))
+    largest = (0.0 if centre is None else float(np.abs(centre).max(initial=0.0))) or scale
     if not math.isfinite(largest) or largest == 0.0 or 2.0**-SQUARABLE < largest < 2.0**SQUARABLE:
         return 1.0
     return 2.0 ** max(math.frexp(largest)[1], -1021)
