@@ -23,6 +23,8 @@ NONE = "none: the right gradient"
 BUGS = {NONE: None} | {bug.name: bug for bug in NETWORK_BUGS}
 VERDICTS = ("PASS", "INCONCLUSIVE", "FAIL")
 BLOCK = 5  # points at a time
+PER_BUG_POINT = 4  # points of the right gradient to one of a bug, which is located
+QUESTION = "directional"
 
 Row = tuple[str, str]  # the bug's name, the dtype's
 
@@ -46,7 +48,9 @@ def of_block(task: tuple[str, str, tuple[int, ...]]) -> tuple[Row, Tally]:
     bug, dtype, seeds = task
     tally = Tally()
     for seed in seeds:
-        report = gk.examine(relu_network(np.random.default_rng(seed), DTYPES[dtype], BUGS[bug]), seed=seed)
+        report = gk.examine(
+            relu_network(np.random.default_rng(seed), DTYPES[dtype], BUGS[bug]), seed=seed, questions=QUESTION
+        )
         verdict = report.verdict.value
         tally.verdicts[verdict] += 1
         tally.forward.append(report.cost.forward)
@@ -57,7 +61,7 @@ def of_block(task: tuple[str, str, tuple[int, ...]]) -> tuple[Row, Tally]:
 
 def tasks(points: int) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """The right gradient at every point in both precisions, every bug at its share of them, in turns."""
-    share = math.ceil(points / len(NETWORK_BUGS))
+    share = math.ceil(points / PER_BUG_POINT / len(NETWORK_BUGS))
     for number, bug in enumerate(BUGS):
         for turn, dtype in enumerate(DTYPES):
             everywhere = range(points)
@@ -87,8 +91,8 @@ PAGE = """# A ReLU network, {widths}
 
 Four rows of normal inputs, He-normal weights, {count:,} parameters, a hand-written backward in NumPy; every point
 has its own weights and inputs. Every bug sits in one layer, drawn with the point. The right gradient is asked at all
-{points} points in each precision, float32 beside its forward in float64, as is the default; the {bugs} bugs share as
-many points, half of them in each.
+{points} points in each precision, float32 beside its forward in float64, as is the default; the {bugs} bugs share a quarter as
+many points, half of them in each. The numerical question alone is asked.
 """
 
 

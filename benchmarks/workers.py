@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def in_workers(function: Callable[[Task], Result], tasks: Sequence[Task], processes: int) -> Iterator[Result]:
-    """`function` of every task, in the order in which they are done.
+    """`function` of every task, in the order in which they are done; Ctrl-C ends it with those that are.
 
     Raises:
         Exception: whatever `function` raised in a worker.
@@ -23,8 +23,12 @@ def in_workers(function: Callable[[Task], Result], tasks: Sequence[Task], proces
     started = time.perf_counter()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         running = [pool.submit(function, task) for task in tasks]
-        for done, future in enumerate(as_completed(running), 1):
-            yield future.result()
-            seconds = time.perf_counter() - started
-            print(f"\r{done} of {len(tasks)}, {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+        try:
+            for done, future in enumerate(as_completed(running), 1):
+                yield future.result()
+                seconds = time.perf_counter() - started
+                print(f"\r{done} of {len(tasks)}, {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            print("\nstopped: the table counts what was done", file=sys.stderr)
     print(file=sys.stderr)
