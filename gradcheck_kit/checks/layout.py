@@ -106,6 +106,7 @@ def _wrong(
     except BudgetSpentError:
         raise
     except Exception as error:
+        examination.pulled(point, first.cotangents)  # where the usual layout raises now too, that goes to the caller
         return _words(error)
     place = Place(point, first.cotangents, inputs=bool(inputs))
     return differing(examination, first.gradients, pulled, place)
@@ -125,6 +126,7 @@ def _of_stride_0(examination: Examination) -> list[Finding]:
     except BudgetSpentError:
         raise
     except Exception as error:
+        examination.pulled(point, same)
         return _findings("cotangent", STRIDE_0, _words(error))
     return _findings("cotangent", STRIDE_0, differing(examination, base, pulled, Place(point, same)))
 

@@ -70,5 +70,6 @@ def test_the_bugs_of_a_network_share_the_points_and_the_right_gradient_has_all_o
     ]
     wrong = [seed for bug, _, seeds in asked for seed in seeds if bug != network_benchmark.NONE]
     assert right == list(range(100))
-    assert sorted(wrong) == list(range(math.ceil(100 / len(NETWORK_BUGS)) * len(NETWORK_BUGS)))
+    share = math.ceil(100 / network_benchmark.PER_BUG_POINT / len(NETWORK_BUGS))
+    assert sorted(wrong) == list(range(share * len(NETWORK_BUGS)))
     assert {bug for bug, _, _ in asked} == {network_benchmark.NONE, *(bug.name for bug in NETWORK_BUGS)}
