@@ -9,8 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from gradcheck_kit.space import FORMATS, Array
-from gradcheck_kit.subject import BudgetSpentError, Forward, Recorded, Subject, UsageError
+from gradcheck_kit.space import FORMATS, Array, Arrays
+from gradcheck_kit.subject import BudgetSpentError, Forward, Recorded, Stacked, Subject, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,6 +79,7 @@ class Meter:
             sharing=None if sharing is None else self._as_vjps(sharing),
             forward_mode=None if mode is None else replace(mode, pushforward=self._as_forwards(mode.pushforward)),
             recorded=None if recorded is None else self._counting_recorded(recorded),
+            stacked=None if subject.stacked is None else self._as_many_forwards(subject.stacked),
         )
 
     def _counting_recorded(self, recorded: Recorded) -> Recorded:
@@ -102,6 +103,15 @@ class Meter:
             self._spend()
             self.forward += 1
             return call(*args, **kwargs)
+
+        return run
+
+    def _as_many_forwards(self, stacked: Stacked) -> Stacked:
+        def run(point: Arrays, moving: Arrays) -> Mapping[str, Array]:
+            number = max(self.subject.library.shape(values)[0] for values in moving.values())
+            self._spend(number)
+            self.forward += number
+            return stacked(point, moving)
 
         return run
 

@@ -6,7 +6,7 @@ are one-dimensional float64 arrays of the library, so `+ - * / @ abs()` and `.su
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -106,6 +106,9 @@ class Library(Protocol):
     def moved(self, array: Array, tangent: Array, t: float, into: Array | None = None) -> Array:
         """array + t·tangent, in the array's own dtype: fresh, or in the memory of `into`, which is overwritten."""
 
+    def stacked(self, arrays: Sequence[Array]) -> Array:
+        """Arrays of one shape along a new first axis."""
+
     def widened(self, array: Array) -> Array:
         """A fresh float64 array with the same values, shape and device."""
 
@@ -190,6 +193,9 @@ class NumPy:
             return np.asarray(array + step * tangent)
         np.multiply(tangent, step, out=into)
         return np.add(array, into, out=into).view()
+
+    def stacked(self, arrays: Sequence[Array]) -> Array:
+        return np.stack(arrays)
 
     def widened(self, array: Array) -> Array:
         return np.array(array, dtype=np.float64)

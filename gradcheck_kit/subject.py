@@ -11,6 +11,9 @@ from gradcheck_kit.space import Array, Arrays, Library
 
 Forward = Callable[[Arrays], Mapping[str, Array]]
 Pullback = Callable[[Arrays, Arrays], Mapping[str, Array | None]]
+Stacked = Callable[[Arrays, Arrays], Mapping[str, Array]]
+"""(point, moving) → outputs: the forward at several points in one call. Each array of `moving` replaces that of the
+point and holds its values along a new first axis, as do the outputs."""
 
 
 class BudgetSpentError(Exception):
@@ -95,6 +98,7 @@ class Subject:
         forward_mode: the JVP, if there is one.
         recorded: what a recorded graph can be asked, if there is one.
         poisoned: for each kind of poison a context in which uninitialised memory is filled with it.
+        stacked: the forward at several points in one call, where that has been asked for.
         batch: the inputs whose first axis is the batch; where none is named the forward is asked.
     """
 
@@ -115,6 +119,7 @@ class Subject:
     forward_mode: ForwardMode | None = None
     recorded: Recorded | None = None
     poisoned: Mapping[str, Callable[[], AbstractContextManager[Any]]] = field(default_factory=dict)
+    stacked: Stacked | None = None
     batch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

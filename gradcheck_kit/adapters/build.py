@@ -29,7 +29,12 @@ def function(
 
 
 def module(
-    target: Any, *inputs: Any, names: Sequence[str] | None = None, name: str | None = None, batch: Sequence[str] = ()
+    target: Any,
+    *inputs: Any,
+    names: Sequence[str] | None = None,
+    name: str | None = None,
+    batch: Sequence[str] = (),
+    vmap: bool = False,
 ) -> Subject:
     """The subject of a torch module, `autograd.Function` or callable; needs torch.
 
@@ -37,4 +42,4 @@ def module(
     """
     from gradcheck_kit.adapters import torch
 
-    return torch.subject_of(target, inputs, names=names, name=name, batch=batch)
+    return torch.subject_of(target, inputs, names=names, name=name, batch=batch, vmap=vmap)

@@ -25,6 +25,7 @@ def subject_of(
     names: Sequence[str] | None = None,
     name: str | None = None,
     batch: Sequence[str] = (),
+    vmap: bool = False,
 ) -> Subject:
     """The subject of `target(*inputs)`.
 
@@ -38,6 +39,8 @@ def subject_of(
         names: names for the inputs, by default those of the forward's signature.
         name: what messages call the subject.
         batch: the inputs whose first axis is the batch; by default the forward is asked.
+        vmap: whether the steps of a derivative are evaluated in one call of `torch.func.vmap`: faster where a single
+            point does not fill the device, at the price of as many copies of what moves.
 
     Raises:
         UsageError: an input is no tensor (or plain number), or there is nothing to differentiate.
@@ -61,7 +64,7 @@ def subject_of(
     randomness = FrozenTorchRandomness(point.values(), kept)  # modules that the call runs itself are put back too
     randomness.adopt(owner)
     subject = _subject(title, point, call, arguments, tuple(parameters), randomness)
-    return replace(subject, batch=tuple(batch))
+    return replace(subject, batch=tuple(batch), stacked=subject.stacked if vmap else None)
 
 
 def _subject(
@@ -88,6 +91,7 @@ def _subject(
         call=arguments.names,
         positional=arguments.placed,
         session=randomness.session,
+        stacked=graph.stacked,
         pullback_of=lambda names: replace(graph, differentiable=names).pullback,
         forward_mode=ForwardMode(differentiable, graph.pushforward),
         recorded=graph.as_recorded(point),

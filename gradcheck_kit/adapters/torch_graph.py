@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 from gradcheck_kit.adapters.signature import Arguments, expect_outputs, named_outputs
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.space import Arrays
-from gradcheck_kit.subject import NoForwardModeError, Recorded, Subject
+from gradcheck_kit.subject import NoForwardModeError, Recorded, Subject, UsageError
 
 Call = Callable[[Mapping[str, Tensor]], Any]
 Gradients = dict[str, Tensor | None]
@@ -42,6 +42,26 @@ class Graph:
     def forward(self, at: Arrays) -> dict[str, Tensor]:
         with self.randomness.replayed("forward"), torch.enable_grad():
             return {n: o.detach() for n, o in named_outputs(Torch(), self.call(at)).items()}
+
+    def stacked(self, at: Arrays, moving: Arrays) -> dict[str, Tensor]:
+        """The forward at several points in one call of `torch.func.vmap`.
+
+        Raises:
+            UsageError: vmap cannot be applied to the call.
+        """
+
+        def one(moved: Arrays) -> dict[str, Tensor]:
+            return named_outputs(Torch(), self.call({**at, **moved}))
+
+        with self.randomness.replayed("forward"), torch.enable_grad():
+            try:
+                outputs = torch.func.vmap(one, randomness="same")(dict(moving))
+            except Exception as error:
+                said = str(error).splitlines()[0][:120] if str(error) else ""
+                raise UsageError(
+                    f"vmap=True: {self.title} cannot be vectorised ({type(error).__name__}: {said}); leave vmap out"
+                ) from error
+        return {n: o.detach() for n, o in outputs.items()}
 
     def pullback(self, at: Arrays, cotangents: Arrays) -> Gradients:
         """The gradients of `differentiable`; every output must be as large as its cotangent."""

@@ -66,6 +66,9 @@ class Torch:
             return torch.add(array.detach(), tangent, alpha=t)
         return torch.add(array.detach(), tangent, alpha=t, out=into).view(into.shape)
 
+    def stacked(self, arrays: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(arrays))
+
     def widened(self, array: Tensor) -> Tensor:
         return array.detach().to(torch.float64, copy=True)
 

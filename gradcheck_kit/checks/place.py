@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
 from gradcheck_kit.checks.examination import Examination, Reference
+from gradcheck_kit.checks.reference import FLOAT64
 from gradcheck_kit.differences.estimate import Estimate, Prior
 from gradcheck_kit.differences.line import scheme_for, snapped_point
 from gradcheck_kit.differences.probe import Kind, Scale, nudged, scale_of
 from gradcheck_kit.differences.scheme import Scheme
 from gradcheck_kit.space import Array, Arrays
-from gradcheck_kit.subject import Forward
+from gradcheck_kit.subject import Forward, Stacked
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,12 @@ class Place:
     def forward(self) -> Forward:
         """What is differentiated."""
         return self._examination.subject.forward if self.exact is None else self.exact.forward
+
+    @property
+    def stacked(self) -> Stacked | None:
+        """The same at several points in one call, where that has been asked for and is the subject's own function."""
+        own = self.exact is None or self.exact.name == FLOAT64
+        return self._examination.subject.stacked if own else None
 
     @cached_property
     def outputs(self) -> Mapping[str, Array]:

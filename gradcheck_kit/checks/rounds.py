@@ -146,7 +146,7 @@ class Round:
     def line(self, tangents: Arrays) -> Line:
         """The function that is differentiated, weighted with the round's cotangents, along tangents."""
         weights = {name: self._library.vector(u) for name, u in self.backward.cotangents.items()}
-        return Line(self._library, self.place.forward, self.place.line_point, tangents, weights)
+        return Line(self._library, self.place.forward, self.place.line_point, tangents, weights, self.place.stacked)
 
     def _measured(self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]]) -> Measurement:
         library, gradients = self._library, self.backward.gradients
@@ -176,9 +176,13 @@ class Round:
         line = self.line(tangents)
         if not any(math.prod(library.shape(v)) for v in tangents.values()):
             return NOTHING_TO_DIFFERENTIATE, line
-        centre, floor = line.weighted(place.outputs), line.rounding_floor(place.outputs)
-        prior = place.prior if self.look.lean else None
-        estimate = differentiate(line.sample, floor, place.coarsest(tangents), scale, centre, prior)
+        prior, floor = place.prior if self.look.lean else None, line.rounding_floor(place.outputs)
+        scheme = place.coarsest(tangents)
+        if line.stacked is None:
+            centre = line.weighted(place.outputs)
+            estimate = differentiate(line.sample, floor, scheme, scale, centre, prior)
+        else:  # another order of the sums: the centre must come from the same call as the steps
+            estimate = differentiate(line.sample, floor, scheme, scale, None, prior, line.ahead)
         place.learn(estimate)
         return estimate, line
 

@@ -139,6 +139,7 @@ def differentiate(
     scale: float,
     centre: FloatVector | None = None,
     prior: Prior | None = None,
+    ahead: Callable[[Sequence[float]], None] | None = None,
 ) -> Estimate:
     """The derivative at 0 of t → Σ sample(t), by extrapolated central differences.
 
@@ -150,11 +151,15 @@ def differentiate(
         centre: sample(0) where it is known already.
         prior: from a search along another line through the same point: the noise is then not measured again, and the
             ladder has three rungs.
+        ahead: is told the times of the samples that will be asked next, to take them all at once.
     """
+    if ahead is not None:
+        cluster, steps = _opening(scheme, prior)
+        ahead([*cluster, *_both_ways(steps)])
     here = sample(0.0) if centre is None else centre
     unit = _unit(here, scale)
     if unit == 1.0:
-        return _Search(sample, floor, scheme, scale, here, prior).run()
+        return _Search(sample, floor, scheme, scale, here, prior, ahead).run()
 
     def scaled(t: float) -> FloatVector | None:
         values = sample(t)
@@ -165,7 +170,7 @@ def differentiate(
         return counted if np.isfinite(counted).all() else None  # a step to where the function is of another size
 
     centre = None if here is None else here / unit
-    return _Search(scaled, floor / unit, scheme, scale / unit, centre, prior).run().times(unit)
+    return _Search(scaled, floor / unit, scheme, scale / unit, centre, prior, ahead).run().times(unit)
 
 
 def _unit(centre: FloatVector | None, scale: float) -> float:
@@ -174,6 +179,17 @@ def _unit(centre: FloatVector | None, scale: float) -> float:
     if not math.isfinite(largest) or largest == 0.0 or 2.0**-SQUARABLE < largest < 2.0**SQUARABLE:
         return 1.0
     return 2.0 ** max(math.frexp(largest)[1], -1021)
+
+
+def _opening(scheme: Scheme, prior: Prior | None) -> tuple[list[float], list[float]]:
+    """The times of the cluster, and the first ladder."""
+    offsets = noise_of.OFFSETS if prior is None else GUARD_OFFSETS
+    first, rungs = (scheme.first_step, scheme.rungs) if prior is None else (prior.first_step, RUNGS_WITH_PRIOR)
+    return [j * scheme.noise_step for j in offsets], [first / 2**k for k in range(rungs)]
+
+
+def _both_ways(steps: Sequence[float]) -> list[float]:
+    return [t for h in steps for t in (h, -h)]
 
 
 class _Search:
@@ -187,20 +203,20 @@ class _Search:
         scale: float,
         centre: FloatVector | None,
         prior: Prior | None,
+        ahead: Callable[[Sequence[float]], None] | None,
     ) -> None:
         self._sample, self._floor, self._scheme, self._scale, self._prior = sample, floor, scheme, scale, prior
         self._values: dict[float, FloatVector | None] = {0.0: centre}
+        self._ahead = ahead
         self._failed: set[float] = set()
         self._climbed: set[float] = set()
-        first, rungs = (scheme.first_step, scheme.rungs) if prior is None else (prior.first_step, RUNGS_WITH_PRIOR)
-        self._steps = [first / 2**k for k in range(rungs)]
+        self._cluster, self._steps = _opening(scheme, prior)
 
     def run(self) -> Estimate:
         centre = self._at(0.0)
         if centre is None:
             return self._nothing(Obstacle.DOMAIN)
-        offsets = noise_of.OFFSETS if self._prior is None else GUARD_OFFSETS
-        cluster = [self._at(j * self._scheme.noise_step) for j in offsets]
+        cluster = [self._at(t) for t in self._cluster]
         known = [value for value in cluster if value is not None]
         if len(known) < len(cluster):
             return self._nothing(Obstacle.DOMAIN)
@@ -265,6 +281,8 @@ class _Search:
 
     def _ladder(self, steps: Sequence[float]) -> tuple[list[float], list[FloatVector], list[FloatVector]]:
         """The rungs below the last one that failed: larger steps are no neighbours of the smaller ones."""
+        if self._ahead is not None:
+            self._ahead([t for t in _both_ways(steps) if t not in self._values])
         usable: list[float] = []
         plus: list[FloatVector] = []
         minus: list[FloatVector] = []

@@ -6,7 +6,7 @@ is a multiple of q too: then all x ± 2^-k·v are numbers of the format, on one 
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from gradcheck_kit.differences.probe import Kind, Scale, part_of, tangent, typical_size
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
 from gradcheck_kit.space import BLOCK, FORMATS, Array, Arrays, FloatVector, Library, Vector, built, norm
-from gradcheck_kit.subject import BudgetSpentError, Forward, UsageError
+from gradcheck_kit.subject import BudgetSpentError, Forward, Stacked, UsageError
 
 BUCKETS = 4096
 """Outputs beyond this many are summed in blocks: their random signs keep the norm of the sums that of the outputs
@@ -102,6 +102,7 @@ class Line:
         point: the primal, every input on its lattice.
         tangents: v by input, shaped like it and in its dtype.
         cotangents: u, a vector for each output.
+        stacked: f at several points in one call, if it is to be called so.
     """
 
     library: Library
@@ -109,6 +110,8 @@ class Line:
     point: Arrays
     tangents: Arrays
     cotangents: Mapping[str, Vector]
+    stacked: Stacked | None = None
+    _sampled: dict[float, FloatVector | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     _memory: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def at(self, t: float) -> Arrays:
@@ -129,6 +132,8 @@ class Line:
 
     def sample(self, t: float) -> FloatVector | None:
         """The weighted outputs at x + t·v in at most BUCKETS + 1 sums; None where not finite or not defined."""
+        if t in self._sampled:
+            return self._sampled.pop(t)
         try:
             with np.errstate(all="ignore"):
                 outputs = self.forward(self.at(t))
@@ -139,6 +144,19 @@ class Line:
                 raise
             return None  # beyond the edge of the domain many functions raise; the smaller steps will tell
         return self.weighted(outputs)
+
+    def ahead(self, times: Sequence[float]) -> None:
+        """Evaluate at all these times in one call, so that `sample` has the answers; nothing where it may not."""
+        times = [t for t in times if t not in self._sampled]
+        if self.stacked is None or not times:
+            return
+        moving = {
+            name: self.library.stacked([self.library.moved(self.point[name], v, t) for t in times])
+            for name, v in self.tangents.items()
+        }
+        outputs = self.stacked(self.point, moving)
+        for i, t in enumerate(times):
+            self._sampled[t] = self.weighted({name: output[i] for name, output in outputs.items()})
 
     def rounding_floor(self, outputs: Mapping[str, Array]) -> float:
         """‖u∘ulp(y)/2‖₂/√3: the standard deviation that rounding the outputs to their format causes at least."""
