@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.space import Arrays, Vector, norm
+from gradcheck_kit.diagnose.precision import SLUG, formats_of_error, holds_no_more_than, rounded
+from gradcheck_kit.space import Arrays, Format, Vector, norm
 
 SAME = 64.0  # units of roundoff, relative
 OTHER_DIRECTION = 0.05  # clamping the elements of a random cotangent turns it further
 WIDE, NARROW = 2.0**10, 2.0**4  # float16 ends at 65504
+THIRD = 1.0 / 3.0  # a multiple that uses all digits
 
 
 def wide_scale(examination: Examination) -> float:
@@ -44,7 +48,7 @@ def likely_use(examination: Examination, name: str) -> Use:
     ):
         if shown:
             return use
-    return NONLINEAR
+    return answers.rounding or NONLINEAR
 
 
 class _Answers:
@@ -99,6 +103,36 @@ class _Answers:
     def _turned(self) -> bool:
         small, large = self.g(1.0 / self._wide), self.g(self._wide)
         return norm(small / (norm(small) or 1.0) - large / (norm(large) or 1.0)) > OTHER_DIRECTION
+
+    @property
+    def rounding(self) -> Use | None:
+        """Rounding to a coarser format commutes with powers of two and no other factor, and can be seen digit by digit.
+
+        Either the gradient has that format's digits, or rounding the cotangent to them changes nothing.
+        """
+        examination, library, third = self._examination, self._examination.library, self.g(THIRD)
+        if not norm(third) or not self._same(self.g(-NARROW), -NARROW * self.g(1.0)):
+            return None
+        relative = norm(third - THIRD * self.g(1.0)) / norm(third)
+        own = examination.coarsest
+        for form in formats_of_error(relative, own):
+            if holds_no_more_than(library.numpy(third), form):
+                what = f"its numbers have the digits of {form.name}"
+            elif bool((self._of(self._third_in(form)) == third).all()):
+                what = f"it rounds its cotangent to {form.name}"
+            else:
+                continue
+            words = f"the backward is linear but for errors of {relative:.1g}, and {what}"
+            return Use(SLUG, f"{words}: an intermediate is not in {own.name}")
+        return None
+
+    def _third_in(self, form: Format) -> Arrays:
+        """A third of u, rounded to a format."""
+        library, found = self._examination.library, {}
+        for name, u in self._u.items():
+            digits = rounded(np.asarray(THIRD * library.numpy(library.vector(u))), form.digits)
+            found[name] = library.shaped(library.place(digits, u), u)
+        return found
 
     def _of(self, cotangents: Arrays) -> Vector:
         library, point = self._examination.library, self._examination.subject.point

@@ -31,13 +31,12 @@ def constant_factor(seen: Sequence[Comparison], name: str, shape: Shape, outputs
         return Cause("sign-flip", "backward has the wrong sign")
     if math.prod(shape) < 2:
         return None
-    counts = {words: n for n, words in _averaged(shape, outputs)}
-    for words, n in counts.items():
+    for n, words, reduced in _averaged(shape, outputs):
         if abs(factor * n - 1.0) <= doubt:
             return Cause(
                 "averaged-not-summed", f"backward is 1/{n} of the derivative, {words}: it averages where a sum belongs"
             )
-        if abs(factor / n - 1.0) <= doubt:
+        if reduced and abs(factor / n - 1.0) <= doubt:
             return Cause(
                 "summed-not-averaged",
                 f"backward is {n} times the derivative, {words}: it sums where an average belongs",
@@ -55,19 +54,20 @@ def _fitted(seen: Sequence[Comparison]) -> float | None:
     return factor if all(abs(c.analytic - factor * c.numeric) <= spread * c.bound for c in seen) else None
 
 
-def _averaged(shape: Shape, outputs: Mapping[str, Shape]) -> Iterator[tuple[int, str]]:
-    """Numbers of elements that are summed between the input and an output: axes that only one of the two has."""
+def _averaged(shape: Shape, outputs: Mapping[str, Shape]) -> Iterator[tuple[int, str, bool]]:
+    """Numbers of elements that are summed between the input and an output: axes that only one of the two has.
+
+    With each how it is written, and whether the forward reduces over them: only then can it be that which averages.
+    """
     for output, other in outputs.items():
-        summed = Counter(other) - Counter(shape)  # by the backward: the input was used for each of these
-        reduced = Counter(shape) - Counter(other) if not Counter(other) - Counter(shape) else Counter()
-        for counter in (summed, reduced):
+        spread, lost = Counter(other) - Counter(shape), Counter(shape) - Counter(other)
+        for counter, side in ((spread, output), (lost if not spread else Counter[int](), "the input")):
             lengths = sorted(counter.elements())
             for count in range(1, len(lengths) + 1):
                 for chosen in combinations(lengths, count):
                     if math.prod(chosen) >= LEAST_COUNT:
-                        side = output if counter is summed else "the input"
                         words = f"{math.prod(chosen)} being {_lengths(chosen)} of {side}"
-                        yield math.prod(chosen), words
+                        yield math.prod(chosen), words, not spread
 
 
 def _lengths(chosen: Sequence[int]) -> str:

@@ -69,8 +69,44 @@ def test_two_equal_gradients_are_not_called_exchanged() -> None:
 
 def test_a_gradient_that_is_exact_in_float32_is_not_low_precision_for_that() -> None:
     x = np.random.default_rng(0).integers(1, 9, (6, 5)).astype(float)
-    wrong = finding(spoiled_square(lambda g: np.round(g) + 1e-3), x, forward=square)
-    assert wrong.cause is None
+    wrong = finding(lambda u, x: u * (x + 2.0**-10), x, forward=square)
+    assert (wrong.question, wrong.cause) == ("directional", None)
+
+
+@pytest.mark.parametrize("quantise", [lambda g: np.round(g) + 1e-3, lambda g: np.rint(g * 2**20) / 2**20])
+def test_a_gradient_on_a_grid_is_not_linear_and_not_of_low_precision(quantise: Callable[[Array], Array]) -> None:
+    """A grid has one spacing for numbers of every size, a format has not: it rounds 16·g to 16 times the rounded g."""
+    x = np.random.default_rng(0).normal(size=(6, 5))
+    wrong = finding(spoiled_square(quantise), x, forward=square)
+    assert (wrong.question, wrong.cause) == ("linearity", "nonlinear-in-cotangent")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("digits", "form"), [(24, "float32"), (11, "float16"), (8, "bfloat16")])
+def test_the_format_that_a_backward_went_through_is_named(digits: int, form: str, seed: int) -> None:
+    """Whether its result, its cotangent or a factor was rounded to that format."""
+
+    def rounded(a: Array) -> Array:
+        mantissa, exponent = np.frexp(a)
+        return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, digits)), exponent - digits))
+
+    x = np.random.default_rng(seed).normal(size=(6, 5))
+    for vjp in (lambda u, x: rounded(u * x), lambda u, x: rounded(u) * x, lambda u, x: u * rounded(x)):
+        wrong = finding(vjp, x, forward=square, seed=seed)
+        assert wrong.cause == "low-precision"
+        assert f" {form}: an intermediate is not in float64" in " ".join(wrong.message.split())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_digits_of_the_output_itself_are_not_called_a_loss(seed: int) -> None:
+    """A cotangent of a float32 output is rounded to float32 before the backward sees it; the bug is another."""
+
+    def forward(x: Array) -> Array:
+        return square(x).astype(np.float32)  # type: ignore[return-value]
+
+    x = np.random.default_rng(seed).normal(size=(6, 5))
+    wrong = finding(lambda u, x: x * u * (1 + abs(u) / np.linalg.norm(u)), x, forward=forward, seed=seed)
+    assert (wrong.question, wrong.cause) == ("linearity", "nonlinear-in-cotangent")
 
 
 def test_the_only_gathered_twice_of_few_is_no_evidence() -> None:

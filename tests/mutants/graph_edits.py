@@ -165,13 +165,14 @@ def graph(
     draw: Callable[[Rng], tuple[Any, ...]],
     input: str = "x",
     cause: str | None = None,
+    question: str = "directional",
 ) -> Mutant:
     """An operation and its wrong version, which computes the same values."""
 
     def build(title: str, backward: Graph) -> Build:
         return lambda g: _subject(title, right, backward, draw(g))
 
-    return Mutant(name, build(f"right {name}", right), build(name, wrong), "directional", input, cause)
+    return Mutant(name, build(f"right {name}", right), build(name, wrong), question, input, cause)
 
 
 def slope_of(f: Graph) -> Graph:
@@ -189,7 +190,14 @@ def detached(x: Variable) -> Variable:
 
 
 GRAPH_EDITS = (
-    graph("graph: Mul does not swap", lambda x, y: x * y, lambda x, y: MulDoesNotSwap()(x, y), two((3, 4), (3, 4))),
+    graph(
+        "graph: Mul does not swap",
+        lambda x, y: x * y,
+        lambda x, y: MulDoesNotSwap()(x, y),
+        two((3, 4), (3, 4)),
+        "x",
+        "swapped-gradients",
+    ),
     graph(
         "graph: Sub forgets the sign",
         lambda x, y: x - y,
@@ -204,6 +212,7 @@ GRAPH_EDITS = (
         lambda x, y: DivDividesOnce()(x, y),
         lambda g: (*off_zero(3, 4)(g), *off_zero(3, 4)(g)),
         "y",
+        "extra-factor",
     ),
     graph(
         "graph: Square loses the 2",
@@ -213,14 +222,25 @@ GRAPH_EDITS = (
         "x",
         "constant-factor",
     ),
-    graph("graph: Pow keeps the exponent", lambda x: x**3, lambda x: PowKeepsTheExponent(3)(x), one(3, 4)),
-    graph("graph: Exp of the input", lambda x: Exp()(x), lambda x: ExpOfTheInput()(x), one(3, 4)),
-    graph("graph: Sum averages", lambda x: x.sum(0), lambda x: SumAverages(0)(x), one(3, 4), "x", "constant-factor"),
+    graph(
+        "graph: Pow keeps the exponent",
+        lambda x: x**3,
+        lambda x: PowKeepsTheExponent(3)(x),
+        one(3, 4),
+        "x",
+        "extra-factor",
+    ),
+    graph("graph: Exp of the input", lambda x: Exp()(x), lambda x: ExpOfTheInput()(x), one(3, 4), "x", "wrong-factor"),
+    graph(
+        "graph: Sum averages", lambda x: x.sum(0), lambda x: SumAverages(0)(x), one(3, 4), "x", "averaged-not-summed"
+    ),
     graph(
         "graph: Broadcast takes the first row",
         lambda x: Broadcast((3, 4))(x),
         lambda x: BroadcastTakesTheFirstRow((3, 4))(x),
         one(4),
+        "x",
+        "missing-sum",
     ),
     graph(
         "graph: Reshape in column order",
@@ -241,10 +261,25 @@ GRAPH_EDITS = (
         two((3, 3), (3, 3)),
         "y",
     ),
-    graph("graph: Tanh of the input", lambda x: Tanh()(x), lambda x: TanhOfTheInput()(x), one(3, 4)),
-    graph("graph: Sigmoid loses (1 - out)", lambda x: Sigmoid()(x), lambda x: SigmoidWithoutComplement()(x), one(3, 4)),
     graph(
-        "graph: ReLU masks by the cotangent", lambda x: ReLU()(x), lambda x: ReLUMasksByCotangent()(x), off_zero(3, 4)
+        "graph: Tanh of the input", lambda x: Tanh()(x), lambda x: TanhOfTheInput()(x), one(3, 4), "x", "wrong-factor"
+    ),
+    graph(
+        "graph: Sigmoid loses (1 - out)",
+        lambda x: Sigmoid()(x),
+        lambda x: SigmoidWithoutComplement()(x),
+        one(3, 4),
+        "x",
+        "missing-factor",
+    ),
+    graph(
+        "graph: ReLU masks by the cotangent",
+        lambda x: ReLU()(x),
+        lambda x: ReLUMasksByCotangent()(x),
+        off_zero(3, 4),
+        "x",
+        "nonlinear-in-cotangent",
+        "linearity",
     ),
     graph(
         "graph: Softmax alone, element by element",
@@ -258,13 +293,16 @@ GRAPH_EDITS = (
         lambda x: CrossEntropyForgetsTheMean(LABELS)(x),
         one(4, 3),
         "x",
-        "constant-factor",
+        "summed-not-averaged",
     ),
     graph(
         "graph: cross entropy ignores its cotangent",
         lambda x: SoftmaxCrossEntropy(LABELS)(x),
         lambda x: CrossEntropyIgnoresTheCotangent(LABELS)(x),
         one(4, 3),
+        "x",
+        "cotangent-ignored",
+        "linearity",
     ),
     graph(
         "graph: one of two ways is cut", lambda x: x * x, lambda x: x * detached(x), one(3, 4), "x", "constant-factor"

@@ -425,10 +425,34 @@ MECHANISMS = (
         "low-precision",
     ),
     function(
-        "matrix product: dW through float32", _affine, _affine_vjp, _mm(dW=_single), _matmul_draw, "W", "low-precision"
+        "matrix product: dW through float32",
+        _affine,
+        _affine_vjp,
+        _mm(dW=_single),
+        _matmul_draw,
+        "W",
+        "low-precision",
+        "linearity",
     ),
     function(
-        "convolution: dx through float32", _convolve, _convolve_vjp, _conv(dx=_single), _conv_draw, "x", "low-precision"
+        "convolution: dx through float32",
+        _convolve,
+        _convolve_vjp,
+        _conv(dx=_single),
+        _conv_draw,
+        "x",
+        "low-precision",
+        "linearity",
+    ),
+    function(
+        "tanh: its cotangent in float32",
+        _clipped,
+        _clipped_vjp,
+        lambda u, x: _clipped_vjp(_single(u), x),
+        one(4, 5),
+        "x",
+        "low-precision",
+        "linearity",
     ),
     # no name fits
     function(

@@ -72,6 +72,8 @@ class DropoutForgetsScale(Dropout):
 
 
 class DropoutDrawsAgain(Dropout):
+    """Another mask, yet the same one after every forward: its generator is replayed, so that it is no randomness."""
+
     def backward(self, cotangent: Array) -> Array:
         kept = self.rng.random(cotangent.shape) >= self.p
         return np.asarray(cotangent * kept / (1 - self.p))
@@ -174,10 +176,20 @@ def _pair(
 
 
 REFERENCE_LAYERS: tuple[Mutant, ...] = (
-    layer("Tanh forgets to square", *_plain(Tanh, TanhWithoutSquare), one(3, 4)),
-    layer("Tanh has the sigmoid's slope", *_plain(Tanh, TanhOfSigmoidsSlope), one(3, 4)),
-    layer("LeakyReLU forgets its slope", *_pair(_leaky, LeakyReLU, LeakyReLUForgetsSlope), both_signs(3, 4)),
-    layer("LeakyReLU divides by its slope", *_pair(_leaky, LeakyReLU, LeakyReLUDividesBySlope), both_signs(3, 4)),
+    layer("Tanh forgets to square", *_plain(Tanh, TanhWithoutSquare), one(3, 4), cause="missing-factor"),
+    layer("Tanh has the sigmoid's slope", *_plain(Tanh, TanhOfSigmoidsSlope), one(3, 4), cause="wrong-factor"),
+    layer(
+        "LeakyReLU forgets its slope",
+        *_pair(_leaky, LeakyReLU, LeakyReLUForgetsSlope),
+        both_signs(3, 4),
+        cause="wrong-where-negative",
+    ),
+    layer(
+        "LeakyReLU divides by its slope",
+        *_pair(_leaky, LeakyReLU, LeakyReLUDividesBySlope),
+        both_signs(3, 4),
+        cause="wrong-where-negative",
+    ),
     layer("Softmax keeps the diagonal of its Jacobian alone", *_plain(Softmax, SoftmaxOfDiagonal), one(3, 4)),
     layer("Softmax sums over the batch on the way back", *_plain(Softmax, SoftmaxSumsOverBatch), one(3, 4)),
     layer("LogSoftmax detaches its sum", *_plain(LogSoftmax, LogSoftmaxDetachesItsSum), one(3, 4)),
@@ -189,8 +201,6 @@ REFERENCE_LAYERS: tuple[Mutant, ...] = (
         "Dropout draws another mask for backward",
         *_pair(_dropout, Dropout, DropoutDrawsAgain),
         one(5, 6),
-        cause="nondeterministic-backward",
-        question="determinism",
     ),
     layer("Flatten unflattens in Fortran order", *_plain(Flatten, FlattenInFortranOrder), one(3, 2, 4)),
     layer(
@@ -223,7 +233,7 @@ REFERENCE_LAYERS: tuple[Mutant, ...] = (
         *_plain(BCEWithLogitsLoss, LogitsLossForgetsMean),
         _targets,
         input="logits",
-        cause="constant-factor",
+        cause="summed-not-averaged",
     ),
     layer(
         "label smoothing in forward alone",
