@@ -27,8 +27,8 @@ class FrozenRandomness:
     def adopt(self, *roots: Any) -> None:
         """Rewind the generators that these objects hold of their own before every forward too.
 
-        A backward goes on from where its forward left them: one that draws again gets other numbers than its forward did,
-        the same ones after every forward, so that it is a wrong gradient and not a random one.
+        A backward goes on from where its forward left them: one that draws again gets other numbers than its forward
+        did, and the same ones after every forward, so that its gradient is wrong and not random.
         """
         self._own += generators_in(*roots)
 
