@@ -30,7 +30,8 @@ class Seen:
 
     Attributes:
         comparison: ⟨vjp(u), v⟩ beside ⟨u, J v⟩.
-        sizes: for each input the size of its part of the analytic number, free of cancellation.
+        sizes: for each input the size of its part of the analytic number, free of cancellation: the norm of its
+            terms, or along an aligned tangent their sum.
     """
 
     comparison: Comparison
@@ -150,12 +151,16 @@ class Round:
 
     def _measured(self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]]) -> Measurement:
         library, gradients = self._library, self.backward.gradients
-        analytic = sum((inner_of(library, gradients[n], v) for n, v in tangents.items()), 0.0)
-        sizes = {n: norm_of_product(library, gradients[n], v) for n, v in tangents.items()}
-        scale = math.hypot(*sizes.values())
+        parts = {n: inner_of(library, gradients[n], v) for n, v in tangents.items()}
+        norms = {n: norm_of_product(library, gradients[n], v) for n, v in tangents.items()}
+        analytic, norm_of_all = sum(parts.values()), math.hypot(*norms.values())
+        # Along an aligned tangent nothing cancels: what is seen there is an error of the sum.
+        aligned = self.look.kind is Kind.ALIGNED and math.isfinite(analytic)
+        sizes = {n: max(norms[n], abs(parts[n])) for n in norms} if aligned else norms
+        scale = max(norm_of_all, abs(analytic)) if aligned else norm_of_all
         estimate, line = self._differentiated(tangents, scale)
         changes = [[dither[name] for name in tangents] for dither in dithers]
-        own = self._own_rounding(changes, scale, math.hypot(*(norm_of(library, v) for v in tangents.values())))
+        own = self._own_rounding(changes, norm_of_all, math.hypot(*(norm_of(library, v) for v in tangents.values())))
         comparison = Comparison(
             analytic=analytic,
             numeric=estimate.value,
