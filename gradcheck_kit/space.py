@@ -319,6 +319,11 @@ def norm_of(library: Library, array: Array) -> float:
     return math.hypot(*(norm(values) for (values,) in in_blocks(library, array)))
 
 
+def norm_of_difference(library: Library, one: Array, other: Array) -> float:
+    """‖one − other‖₂ of two arrays of one shape."""
+    return math.hypot(*(norm(a - b) for a, b in in_blocks(library, one, other)))
+
+
 def root_mean_square_of(library: Library, array: Array) -> float:
     """‖array‖₂ / √n, and 0 for an empty array."""
     count = math.prod(library.shape(array))

@@ -34,7 +34,10 @@ class Backward:
         gradients = {}
         for name in subject.differentiable:
             gradient = returned.get(name)
-            gradients[name] = library.moved(point[name], point[name], -1.0) if gradient is None else gradient
+            if gradient is None:
+                gradient = library.moved(point[name], point[name], -1.0)
+            # Contiguous once and for all: to read a transposed array block by block would copy it each time.
+            gradients[name] = library.flat(gradient).reshape(library.shape(gradient))
         return gradients
 
     @property

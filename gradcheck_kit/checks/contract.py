@@ -2,7 +2,7 @@
 
 from gradcheck_kit.checks.examination import Examination, passed
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array
+from gradcheck_kit.space import FORMATS, Array, is_finite
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "contract"
@@ -77,7 +77,7 @@ def _of_outputs(examination: Examination) -> list[Finding]:
             f"the output {name} is not finite at this point; pass inputs at which the function is defined",
         )
         for name, output in examination.outputs.items()
-        if not bool((abs(library.vector(output)) < float("inf")).all())
+        if not is_finite(library, output)
     ]
 
 
@@ -101,7 +101,7 @@ def _of_gradient(examination: Examination, name: str, gradient: Array | None) ->
     if library.device(gradient) != library.device(primal):
         places = f"on {library.device(gradient)}, {name} itself on {library.device(primal)}"
         return [_wrong(f"the gradient of {name} is {places}", name, "wrong-device")]
-    if not bool((abs(library.vector(gradient)) < float("inf")).all()):
+    if not is_finite(library, gradient):
         return [_wrong(f"the gradient of {name} is not finite where the output is", name, "not-finite")]
     return []
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gradcheck_kit.checks.examination import Examination, passed
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, Library, norm
+from gradcheck_kit.space import FORMATS, Array, Library, norm_of, norm_of_difference
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "determinism"
@@ -44,8 +44,8 @@ def _spread(
             continue
         if array is None or again is None or _form(library, array) != _form(library, again):
             return name, float("inf")
-        size = norm(library.vector(array))
-        spread = norm(library.vector(array) - library.vector(again))
+        size = norm_of(library, array)
+        spread = norm_of_difference(library, array, again)
         if not spread <= REORDERING * FORMATS[library.dtype(array)].unit_roundoff * size:
             return name, spread / size if size else float("inf")
     return None

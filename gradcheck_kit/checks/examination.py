@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck_kit.differences.probe import at_most_typical, shrunk, signed_uniform, typical_size
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, Arrays, Format, Library
+from gradcheck_kit.space import FORMATS, Array, Arrays, Format, Library, is_finite
 from gradcheck_kit.subject import Forward, Subject
 from gradcheck_kit.verdict import Verdict
 
@@ -79,10 +79,8 @@ class Examination:
         given = {name: self.library.copy(array) for name, array in self.subject.point.items()}
         cotangents = self.cotangents()
         copies = {name: self.library.copy(u) for name, u in cotangents.items()}
-        pulled = self.subject.pullback(given, copies)
-        # The backward may keep writing to the arrays that it returned.
-        kept = {name: None if g is None else self.library.copy(g) for name, g in pulled.items()}
-        return Pull(cotangents, kept)
+        # Copies of the gradients as well: the backward may keep writing to the arrays that it returned.
+        return Pull(cotangents, self._kept(self.subject.pullback(given, copies)))
 
     def aside(self, purpose: str) -> np.random.Generator:
         """A generator for one purpose: what it draws is the same whatever else was asked, and changes nothing else."""
@@ -122,13 +120,20 @@ class Examination:
 
     def pulled(self, point: Arrays, cotangents: Arrays) -> Gradients:
         """The pullback's gradients as arrays of their own: a backward may keep writing to what it returned."""
-        found = self.subject.pullback(point, cotangents)
-        return {name: None if g is None else self.library.copy(g) for name, g in found.items()}
+        return self._kept(self.subject.pullback(point, cotangents))
+
+    def _kept(self, pulled: Gradients) -> dict[str, Array | None]:
+        """Copies; each gradient is let go as soon as it is copied, since all together may be large."""
+        waiting, kept = dict(pulled), {}
+        del pulled
+        for name in list(waiting):
+            gradient = waiting.pop(name)
+            kept[name] = None if gradient is None else self.library.copy(gradient)
+        return kept
 
     def finite(self, gradients: Gradients) -> bool:
         """Whether every element of every gradient is."""
-        given = [self.library.vector(g) for g in gradients.values() if g is not None]
-        return all(bool((abs(vector) < math.inf).all()) for vector in given)
+        return all(is_finite(self.library, g) for g in gradients.values() if g is not None)
 
     def combined(self, parts: Sequence[tuple[float, Arrays]]) -> dict[str, Array]:
         """Σ factor · cotangent, rounded to each output's dtype."""

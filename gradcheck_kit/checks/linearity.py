@@ -3,13 +3,16 @@
 Every pullback is, whatever the function: no numerical derivative is needed, and rounding is all that may be in the way.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 
 from gradcheck_kit.checks.cotangent_use import likely_use, wide_scale
 from gradcheck_kit.checks.examination import Examination, Gradients, passed
 from gradcheck_kit.checks.rounding import Place, differing
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Array, Arrays
+from gradcheck_kit.space import Array, Arrays, Library, Vector, built
 from gradcheck_kit.verdict import of_ratio
 
 QUESTION = "linearity"
@@ -51,9 +54,9 @@ def _of_a_combination(examination: Examination) -> tuple[Gradients, Gradients, A
     a, b = (float(generator.choice([-1.0, 1.0]) * generator.uniform(0.25, 1.0)) for _ in range(2))
     for magnitude in (LARGER, 1.0 / LARGER):  # downwards if the larger ones overflow
         w = examination.cotangents(magnitude, generator=generator)
-        parts = [(a, examination.first_pull.gradients), (b, examination.pulled(point, w))]
         given = examination.combined([(a, u), (b, w)])
-        expected, found = _sum(examination, parts), examination.pulled(point, given)
+        expected = _sum(examination, [(a, examination.first_pull.gradients), (b, examination.pulled(point, w))])
+        found = examination.pulled(point, given)
         if examination.finite(expected) and examination.finite(found):
             break
     return expected, found, given
@@ -70,9 +73,15 @@ def _sum(examination: Examination, parts: list[tuple[float, Gradients]]) -> dict
     """Σ factor · gradient for every input."""
     library, found = examination.library, {}
     for name in examination.subject.differentiable:
-        vectors = [factor * library.vector(g[name]) for factor, g in parts if g.get(name) is not None]
-        found[name] = library.shaped(sum(vectors[1:], vectors[0]), examination.subject.point[name]) if vectors else None
+        given = [(factor, library.flat(g[name])) for factor, g in parts if g.get(name) is not None]
+        like = examination.subject.point[name]
+        found[name] = built(library, like, partial(_block, library, given)) if given else None
     return found
+
+
+def _block(library: Library, parts: Sequence[tuple[float, Array]], block: slice) -> Vector:
+    first, *others = [factor * library.vector(flat[block]) for factor, flat in parts]
+    return sum(others, first)
 
 
 def _finding(examination: Examination, name: str, law: str, ratio: float) -> Finding:

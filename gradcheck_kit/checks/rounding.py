@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcheck_kit.checks.examination import Examination, Gradients
 from gradcheck_kit.differences.probe import dithered, towards_zero
-from gradcheck_kit.space import FORMATS, Array, Arrays, norm
+from gradcheck_kit.space import FORMATS, Array, Arrays, norm_of, norm_of_difference
 from gradcheck_kit.subject import BudgetSpentError
 
 FACTOR = 32.0  # the bugs looked for change a gradient by about its own size
@@ -60,26 +60,27 @@ def outputs_differ(examination: Examination, one: Arrays, other: Arrays) -> bool
 def _ground(examination: Examination, place: Place) -> dict[str, float]:
     library = examination.library
     u, y = (
-        math.hypot(*(norm(library.vector(array)) for array in arrays.values()))
+        math.hypot(*(norm_of(library, array) for array in arrays.values()))
         for arrays in (place.cotangents, examination.outputs)
     )
-    return {n: u * y / (norm(library.vector(place.point[n])) or 1.0) for n in examination.subject.differentiable}
+    return {n: u * y / (norm_of(library, place.point[n]) or 1.0) for n in examination.subject.differentiable}
 
 
 def _ratio(
     examination: Examination, one: Array | None, other: Array | None, ground: float, noise: float = 0.0
 ) -> float:
     library, form = examination.library, examination.coarsest
-    given = [library.vector(array) for array in (one, other) if array is not None]
+    given = [array for array in (one, other) if array is not None]
     if not given:
         return 0.0
-    if len(given[0]) != len(given[-1]):
+    counts = [math.prod(library.shape(array)) for array in given]
+    if counts[0] != counts[-1]:
         return math.inf
-    apart = norm(given[0] - given[1]) if len(given) == 2 else norm(given[0])
+    apart = norm_of_difference(library, *given) if len(given) == 2 else norm_of(library, given[0])
     if not math.isfinite(apart):
         return math.inf
-    size = max(*(norm(vector) for vector in given), ground)
-    least = 2.0**form.least_exponent * math.sqrt(len(given[0]))
+    size = max(*(norm_of(library, array) for array in given), ground)
+    least = 2.0**form.least_exponent * math.sqrt(counts[0])
     return apart / (FACTOR * max(form.unit_roundoff * size, noise, least)) if apart else 0.0
 
 
@@ -95,7 +96,7 @@ def _noise(examination: Examination, place: Place) -> dict[str, float]:
         for name in noise:
             here, there = base.get(name), again.get(name)
             if here is not None and there is not None:
-                noise[name] = max(noise[name], norm(library.vector(here) - library.vector(there)))
+                noise[name] = max(noise[name], norm_of_difference(library, here, there))
     return noise
 
 

@@ -119,11 +119,11 @@ class Round:
 
     def _measured_dithers(self) -> list[dict[str, Change]]:
         """For each dither and input, how the analytic number changes along the tangent."""
-        measured = []
-        for _ in range(1 if self.look.lean else DITHERS):
-            again = self.backward.dithered()
-            measured.append({name: self.backward.change(name, again[name], v) for name, v in self.tangents.items()})
-        return measured
+        return [self._measured_dither() for _ in range(1 if self.look.lean else DITHERS)]
+
+    def _measured_dither(self) -> dict[str, Change]:
+        again = self.backward.dithered()  # as large as the inputs, and gone before the next
+        return {name: self.backward.change(name, again[name], v) for name, v in self.tangents.items()}
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """These inputs, moving together along the round's tangents."""
