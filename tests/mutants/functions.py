@@ -162,6 +162,14 @@ FUNCTIONS = (
     ),
     _sine("a gradient with an axis too many", lambda u, x: _cos_times(u, x)[None], "wrong-shape", "contract"),
     function(
+        "a gradient of 1e-7 that is zero",
+        lambda x: 1e-7 * np.sin(x),
+        lambda u, x: 1e-7 * _cos_times(u, x),
+        lambda u, x: 0.0 * _cos_times(u, x),
+        one(10),
+        cause="zero-gradient",
+    ),
+    function(
         "a gradient of 1e-7 with its sign flipped",
         lambda x: 1e-7 * np.sin(x),
         lambda u, x: 1e-7 * _cos_times(u, x),

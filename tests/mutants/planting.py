@@ -14,6 +14,7 @@ Array = npt.NDArray[Any]
 Rng = np.random.Generator
 Build = Callable[[Rng], gk.Subject]
 Vjp = Callable[..., Any]
+InTorch = Callable[[Rng], tuple[Any, tuple[torch.Tensor, ...]]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Mutant:
         input: what the finding must name.
         cause: the slug that it must carry, where the evidence points to a cause.
         place: words that must say where in the input.
+        targets: generator → the target itself and its tensors, without and with the bug, where both are torch's own:
+            so that its own checker can be asked without anything in between.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Mutant:
     input: str
     cause: str | None = None
     place: str | None = None
+    targets: tuple[InTorch, InTorch] | None = None
 
 
 def function(
@@ -92,16 +96,25 @@ def torch_mutant(
 ) -> Mutant:
     """A torch module, function or callable, and its wrong version; modules are made from the same torch seed."""
 
-    def build(make: Callable[[], Any], title: str) -> Build:
-        def at(g: Rng) -> gk.Subject:
+    def target(make: Callable[[], Any]) -> InTorch:
+        def at(g: Rng) -> tuple[Any, tuple[torch.Tensor, ...]]:
             with torch.random.fork_rng():
                 torch.manual_seed(int(g.integers(2**31)))
-                target = make()
-            return gk.module(target, *map(torch.as_tensor, draw(g)), name=title)
+                made = make()
+            return made, tuple(map(torch.as_tensor, draw(g)))
 
         return at
 
-    return Mutant(name, build(right, f"right {name}"), build(wrong, name), question, input, cause)
+    def build(at: InTorch, title: str) -> Build:
+        def subject(g: Rng) -> gk.Subject:
+            made, inputs = at(g)
+            return gk.module(made, *inputs, name=title)
+
+        return subject
+
+    targets = target(right), target(wrong)
+    subjects = build(targets[0], f"right {name}"), build(targets[1], name)
+    return Mutant(name, *subjects, question, input, cause, targets=targets)
 
 
 def one(*shape: int) -> Callable[[Rng], tuple[Any, ...]]:

@@ -73,6 +73,38 @@ class ProductWithoutSecond(RightProduct):
         return RightProduct.backward(ctx, u)[0], None
 
 
+class RightLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return x @ weight.T
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        return u @ weight, u.T @ x
+
+
+class LinearWithoutItsWeightGradient(RightLinear):
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> tuple[Tensor, Tensor]:
+        dx, dW = RightLinear.backward(ctx, u)
+        return dx, torch.zeros_like(dW)
+
+
+class WithWeight(nn.Module):
+    """A module that hands its weight to a Function of its own."""
+
+    def __init__(self, product: type[RightLinear]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4, dtype=torch.float64))
+        self.product = product
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.product.apply(x, self.weight)
+        return out
+
+
 class TwoLinears(nn.Module):
     """The first layer's output may be cut out of the graph, scaled on its way back, or cast."""
 
@@ -110,6 +142,14 @@ TORCH = (
         lambda: TwoLinears(lambda h: h.detach()),
         one(5, 4),
         input="inner.weight",
+        cause="zero-gradient",
+    ),
+    torch_mutant(
+        "a module's weight has a zero gradient",
+        lambda: WithWeight(RightLinear),
+        lambda: WithWeight(LinearWithoutItsWeightGradient),
+        one(5, 4),
+        input="weight",
         cause="zero-gradient",
     ),
     torch_mutant(
