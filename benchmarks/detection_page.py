@@ -23,8 +23,8 @@ HEAD = """# What is caught, and what is flagged without reason
 
 {where}
 
-{mutants} planted bugs at {mutant_seeds} random point(s) each, and {right} right subjects at {seeds} each. Every checker
-is called with its defaults, on the same gradient at the same point:
+Planted bugs: {mutants}, random points of each: {mutant_seeds}. Right subjects: {right}, random points of each: {seeds}.
+Every checker is called with its defaults, on the same gradient at the same point:
 
 - *gradcheck_kit*: `examine`, all default questions. Caught is FAIL; INCONCLUSIVE is *undecided*.
 - *torch slow*, *torch fast*: `torch.autograd.gradcheck`. A torch module, function or Function is asked as it is, its
