@@ -39,6 +39,16 @@ def test_several_outputs_integer_inputs_and_parameters_are_taken(checker: Checke
         assert answer.said == PASSED, f"{name}: {answer}"
 
 
+@peers
+def test_no_checker_draws_the_point_once_more(checker: Checker) -> None:
+    """x / ‖x‖ has no gradient along x itself: a cotangent from the point's own generator sees nothing but noise."""
+    _skip_absent(checker)
+    for name in ("unit vectors with a constant length", "layer norm with a constant variance"):
+        mutant = MUTANTS[NUMBER[name]]
+        assert checker.answer(detection.case_of(mutant, 0, wrong=False)).said == PASSED
+        assert checker.answer(detection.case_of(mutant, 0, wrong=True)).said == FLAGGED
+
+
 def test_what_no_difference_can_see_is_ours_alone() -> None:
     found = [one for name in SEEN_BY_OURS for one in detection.of_mutant(MUTANTS[NUMBER[name]], 0)]
     assert {one.outcome for one in found if one.checker == CHECKERS[0].name} == {CAUGHT}
