@@ -1,6 +1,7 @@
 """The backward at one point and cotangent: its gradients, and how far rounding alone moves them."""
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +12,19 @@ from gradcheck_kit.differences.probe import dithered, towards_zero
 from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Format, in_blocks, inner_of, is_finite, norm
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What a backward loses in its own precision: Δg, its distance from the same backward in float64, g.
+
+    Attributes:
+        share: ‖Δg‖ ÷ ‖g‖.
+        along: ‖Δg∘v‖₂ along the tangents v.
+    """
+
+    share: float
+    along: float
 
 
 class Backward:
@@ -85,8 +99,8 @@ class Backward:
             start += len(weights)
         return self.pulled(self._point, single)
 
-    def digits_lost(self, tangents: Arrays, numeric: float, allowed: float) -> float | None:
-        """How far the gradient is from that of the same backward in float64, relative to it, where that one agrees.
+    def digits_lost(self, tangents: Arrays, numeric: float, allowed: float) -> Lost | None:
+        """How far the gradient is from that of the same backward in float64, where that one agrees.
 
         The formula is then right, and only digits are lost: an intermediate that was saved after it had rounded to its
         limit, as where a function saturates, moves under no dither. None where the float64 backward mismatches as well,
@@ -101,14 +115,17 @@ class Backward:
         if subject.reference_pullback is None:
             return None
         returned = subject.reference_pullback(widened(library, self._point), widened(library, self.cotangents))
-        analytic, far, size = 0.0, [0.0], [0.0]
+        analytic, far, along, size = 0.0, [0.0], [0.0], [0.0]
         for name, v in tangents.items():
             gradient = returned.get(name)
             if gradient is None or library.dtype(gradient) != FLOAT64:
                 return None
             analytic += inner_of(library, gradient, v)
-            for wide, own in in_blocks(library, gradient, self.gradients[name]):
+            for wide, own, direction in in_blocks(library, gradient, self.gradients[name], v):
                 far.append(norm(wide - own))
+                along.append(norm((wide - own) * direction))
                 size.append(norm(wide))
         whole = math.hypot(*size)
-        return math.hypot(*far) / whole if abs(analytic - numeric) <= allowed and whole > 0.0 else None
+        if abs(analytic - numeric) > allowed or whole == 0.0:
+            return None
+        return Lost(math.hypot(*far) / whole, math.hypot(*along))

@@ -74,7 +74,7 @@ def _found(examination: Examination) -> _Batch:
         outputs = _forward(examination, point)
         if outputs is not None and examination.finite(outputs):
             batch = _Batch(point, outputs, names, rows)
-            if _shown(examination, batch):
+            if _shown(examination, batch) and _depends(examination, batch):
                 return batch
     raise NotAskedError("no batch axis shown")
 
@@ -91,6 +91,20 @@ def _shown(examination: Examination, batch: _Batch) -> bool:
     return permuted is not None and not outputs_differ(
         examination, permuted, batch.moved(examination, batch.outputs, order)
     )
+
+
+def _depends(examination: Examination, batch: _Batch) -> bool:
+    """Whether the outputs are others where all rows of one input are its first: what cannot be seen is not shown.
+
+    The product with zero is the same in every order of the other factor; its gradient is not.
+    """
+    library, first = examination.library, np.zeros(batch.rows, dtype=np.int64)
+    for name in (n for n in batch.names if n in examination.subject.differentiable):
+        point = {**batch.point, name: library.rows(batch.point[name], first)}
+        outputs = _forward(examination, point)
+        if outputs is None or not outputs_differ(examination, outputs, batch.outputs):
+            return False
+    return True
 
 
 def _forward(examination: Examination, point: Arrays) -> Mapping[str, Array] | None:

@@ -25,7 +25,8 @@ from gradcheck_kit.verdict import Outcome, Verdict
 QUESTION = "directional"
 STRIKES = 2
 LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many inputs are wrong they share the effort
-LOST = 0.1  # a gradient further than this from what the same backward gives in float64 is wrong in its own precision
+LOST = 0.1  # a gradient further than this from what the same backward gives in float64 is wrong in its own precision,
+# unless the outputs themselves could not show so little
 
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
 LOOKS = (Look(Kind.PLAIN, 1.0), Look(Kind.ALIGNED, 8.0), Look(Kind.EQUALISED, 0.125))
@@ -74,10 +75,11 @@ class _Case:
 
     def _struck_out(self) -> None:
         """Wrong, unless the same backward is right in float64 and only digits are lost in its own precision."""
-        lost = [strike.digits_lost() for strike in self.strikes()]
-        known = [digits for digits in lost if digits is not None]
-        self.lost = max(known) if len(known) == len(lost) else None
-        if self.lost is None or self.lost > max(LOST, self.require):
+        strikes = self.strikes()
+        lost = [(strike, digits) for strike in strikes if (digits := strike.digits_lost()) is not None]
+        self.lost = max(digits.share for _, digits in lost) if len(lost) == len(strikes) else None
+        wrong = self.lost is None or self.lost > max(LOST, self.require)
+        if wrong and (self.lost is None or any(strike.shows(digits) for strike, digits in lost)):
             self.verdict = Verdict.FAIL
         elif self.lost <= self.require:
             self.verdict = Verdict.PASS

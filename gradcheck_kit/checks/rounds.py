@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gradcheck_kit.checks.backward import DITHERS, Backward
+from gradcheck_kit.checks.backward import DITHERS, Backward, Lost
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.kinked_outputs import between_the_slopes
 from gradcheck_kit.checks.place import Look, Places
@@ -18,6 +18,7 @@ from gradcheck_kit.space import Array, Arrays, Vector, inner_of, norm, norm_of, 
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
 
 KINK_SHARE = 0.01  # of the jump: what a dither at a kink moves beyond this is the kink, not rounding
+LAST_PLACES = 32.0  # of ‖u∘y‖: g = y(1 − y) loses u·y/2, which along v ≈ x is x/2 of them; saturation begins at 6 to 18
 DITHER_FACTOR = 4.0  # the true rounding error was at most 2.2 of the largest dither over 1,692 measured cases
 
 Change = tuple[float, float]
@@ -60,12 +61,21 @@ class Measurement:
         library = self.round.examination.library
         return sum(math.prod(library.shape(v)) for v in self.tangents.values())
 
-    def digits_lost(self) -> float | None:
+    def digits_lost(self) -> Lost | None:
         """As `Backward.digits_lost`, where the forward in float64 was differentiated."""
         if self.round.place.exact is None:
             return None
         numeric, allowed = self.seen.comparison.numeric, CLEAR_MARGIN * self.estimate.error
         return self.round.backward.digits_lost(self.tangents, numeric, allowed)
+
+    def shows(self, lost: Lost) -> bool:
+        """Whether so much of the gradient could be seen in outputs of the backward's precision.
+
+        Not where a step as long as the input itself would change them by their last places: the slope of a saturated
+        function is lost with the digits of its outputs, by the best of formulas. NaN shows.
+        """
+        ground = self.round.backward.form.unit_roundoff * self.seen.comparison.ground
+        return not lost.along <= LAST_PLACES * ground
 
 
 class Round:

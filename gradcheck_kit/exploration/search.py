@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gradcheck_kit.checks import directional
+from gradcheck_kit.checks import batch, directional
 from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
 from gradcheck_kit.exploration.literals import as_json, to_paste
@@ -215,11 +215,14 @@ def _over_all(name: str | None, resolutions: list[float]) -> Finding:
 def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping[str, Any]) -> Report:
     """The report of the smallest example that fails as the one that was found does."""
     seen = {id(example): trial}
+    alike = {trial.failure}
+    if trial.failure[0] == batch.QUESTION:  # what one row of several shows, differences show at that row, with a place
+        alike.add((directional.QUESTION, trial.failure[1], None))
 
     def fails(candidate: Example) -> bool:
         seen[id(candidate)] = again = search.trial(candidate)
         kept.append(candidate)
-        return again.outcome is Outcome.FAILED and again.failure == trial.failure
+        return again.outcome is Outcome.FAILED and again.failure in alike
 
     kept: list[Example] = []  # so that no id is used twice
     reduction = Reduction(example, search.arrays, fails, SIMPLIFICATIONS)
