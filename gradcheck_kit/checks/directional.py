@@ -78,8 +78,8 @@ class _Case:
         strikes = self.strikes()
         lost = [(strike, digits) for strike in strikes if (digits := strike.digits_lost()) is not None]
         self.lost = max(digits.share for _, digits in lost) if len(lost) == len(strikes) else None
-        wrong = self.lost is None or self.lost > max(LOST, self.require)
-        if wrong and (self.lost is None or any(strike.shows(digits) for strike, digits in lost)):
+        shown = any(strike.shows(digits) for strike, digits in lost)
+        if self.lost is None or (shown and self.lost > max(LOST, self.require)):
             self.verdict = Verdict.FAIL
         elif self.lost <= self.require:
             self.verdict = Verdict.PASS
@@ -204,14 +204,15 @@ def _undecided(name: str, case: _Case, require: float) -> Finding:
     advice = obstacle.value
     if any(m.seen.comparison.outside_kink for m in measurements):
         advice = "the input sits on a kink, and the backward's number is not between the one-sided derivatives there"
+    resolved = f"which resolves {seen.resolution:.2g} where {require:.1g} is required"
     if case.lost is not None:
+        resolved = f"and the whole gradient has lost {case.lost:.2g} of itself where {require:.1g} is allowed"
         advice = (
             "the backward is right in float64; in this precision it loses digits here, as where a function saturates"
         )
     message = (
         f"the gradient of {name} could not be decided: backward {seen.analytic:.6g}, numerical derivative "
-        f"{seen.numeric:.6g} ± {seen.bound:.1g}, which resolves {seen.resolution:.2g} where {require:.1g} is required\n"
-        f"{advice}"
+        f"{seen.numeric:.6g} ± {seen.bound:.1g}, {resolved}\n{advice}"
     )
     return Finding(
         QUESTION,
@@ -221,5 +222,5 @@ def _undecided(name: str, case: _Case, require: float) -> Finding:
         analytic=seen.analytic,
         numeric=seen.numeric,
         error=seen.bound,
-        cause=obstacle.name.lower(),
+        cause=obstacle.name.lower() if case.lost is None else "digits-lost",
     )

@@ -16,11 +16,8 @@ from gradcheck_kit.exploration.construction import Call, Construction
 from gradcheck_kit.exploration.structure import Example
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import Cost, Finding, Report
-from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
-
-ROUNDINGS = 100.0  # of the largest output: a smaller error is not visible in its dtype
 
 
 class Outcome(Enum):
@@ -105,16 +102,14 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
         except Exception as error:
             return _backward_raised(construction.title, subject, example, seed, error, call)
     try:
-        return replace(_judged(subject, construction, example, outputs, seed), call=call)
+        return replace(_judged(subject, construction, example, seed), call=call)
     except UsageError:
         raise
     except Exception as error:  # at one of the neighbours that a check visits: an edge of the domain
         return Trial(Outcome.UNDECIDED, obstacle=f"right beside it {type(error).__name__}")
 
 
-def _judged(
-    subject: Subject, construction: Construction, example: Example, outputs: Mapping[str, Any], seed: int
-) -> Trial:
+def _judged(subject: Subject, construction: Construction, example: Example, seed: int) -> Trial:
     report = examine(subject, seed=seed)
     if example.empty and report.verdict is not Verdict.FAIL:
         return Trial(Outcome.PASSED if report else Outcome.UNDECIDED, report, "no elements")
@@ -124,7 +119,7 @@ def _judged(
         if beside.verdict is Verdict.FAIL and construction.handwritten:
             kept = tuple(f for f in report.findings if f.question not in (directional.QUESTION, contract.QUESTION))
             return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), not_asked=()))
-        excuse = _excuse(subject, outputs, wrong, beside) if wrong else ""
+        excuse = _excuse(beside) if wrong else ""
         if excuse:
             return Trial(Outcome.UNDECIDED, report, excuse)
     if wrong:
@@ -134,26 +129,11 @@ def _judged(
     return Trial(Outcome.PASSED, report) if report else Trial(Outcome.UNDECIDED, report, met)
 
 
-def _excuse(subject: Subject, outputs: Mapping[str, Any], wrong: list[Finding], beside: Finding) -> str:
+def _excuse(beside: Finding) -> str:
     """Why differences that disagree prove nothing here; empty where they do."""
-    if beside.verdict is not Verdict.PASS and beside.cause != "precision":
-        return "edge of the domain" if beside.cause in ("domain", "not-finite") else "kink"
-    return "digits lost in float32" if all(_below_rounding(subject, outputs, f) for f in wrong) else ""
-
-
-def _below_rounding(subject: Subject, outputs: Mapping[str, Any], finding: Finding) -> bool:
-    """Whether the error could not be seen in low-precision outputs at all, as where a function saturates.
-
-    The float64 twin of a float32 sigmoid still has a slope at 20; that of float32 itself has rounded to zero.
-    """
-    if finding.input is None or finding.analytic is None or finding.numeric is None:
-        return False
-    library, primal = subject.library, subject.point[finding.input]
-    form = FORMATS[library.dtype(primal)]
-    if form.name == "float64":
-        return False
-    size = max(float(abs(library.vector(y)).max()) for y in outputs.values() if np.prod(library.shape(y)))
-    return abs(finding.analytic - finding.numeric) <= ROUNDINGS * form.unit_roundoff * size
+    if beside.verdict is Verdict.PASS or beside.cause == "precision":
+        return ""
+    return "edge of the domain" if beside.cause in ("domain", "not-finite") else "kink"
 
 
 def _copies(subject: Subject) -> dict[str, Any]:

@@ -36,6 +36,36 @@ def test_rounding_in_low_precision_is_no_finding(right: Right, dtype: torch.dtyp
     assert all(finding.verdict is PASS for finding in report.findings), report
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_cancellation_inside_a_saturated_softmax_is_no_finding(dtype: torch.dtype) -> None:
+    for seed in range(30):
+        generator = np.random.default_rng(seed)
+        x = torch.tensor(10 ** generator.uniform(0, 2) * generator.normal(size=(2, 3)), dtype=dtype)
+        report = gk.examine(lambda x: torch.softmax(x, -1), x, seed=seed, questions=BEYOND_DIFFERENCES)
+        assert all(finding.verdict is PASS for finding in report.findings), report
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("logits", [[0.0, -10.0, -10.0], [12.0, 0.0, 1.0]])
+def test_a_jvp_rounds_as_the_function_does(logits: list[float], seed: int) -> None:
+    x = torch.tensor([logits], dtype=torch.float64)
+    (finding,) = gk.examine(lambda x: torch.softmax(x, -1), x, seed=seed, questions=["adjoint"]).findings
+    assert finding.verdict is PASS, finding
+
+
+def test_a_product_with_zero_shows_no_batch_of_the_other_factor() -> None:
+    product = gk.function(
+        np.multiply,
+        *(np.array([[0.0, -1.0]]), np.zeros(2)),
+        vjp=lambda u, x, y: (u * y, (u * x).sum(axis=0)),
+        names=["x", "y"],
+    )
+    for seed in range(5):
+        report = gk.examine(product, seed=seed)
+        assert report.verdict is PASS, report
+        assert any("no batch axis shown" in reason for reason in report.not_asked)
+
+
 class SquareOnce(RightExp):
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -87,6 +87,71 @@ def test_saturated_float32_is_never_called_wrong_and_mostly_passes(f: Callable[[
     assert verdicts.count(PASS) >= 8
 
 
+def softmax(x: Tensor) -> Tensor:
+    return torch.softmax(x, -1)
+
+
+def log_softmax(x: Tensor) -> Tensor:
+    return torch.log_softmax(x, -1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("far", [10.0, 20.0, 30.0])
+@pytest.mark.parametrize("f", [torch.sigmoid, torch.tanh, softmax, log_softmax])
+def test_where_every_output_is_saturated_right_code_is_not_called_wrong(
+    f: Callable[[Tensor], Tensor], far: float, dtype: torch.dtype
+) -> None:
+    x = torch.tensor([0.0, far] if f in (softmax, log_softmax) else [far, far, far], dtype=dtype)
+    report = gk.examine(f, x)
+    assert report.verdict is not FAIL, report
+    assert report.verdict is PASS or f is not log_softmax, "it keeps its digits"
+
+
+@pytest.mark.parametrize("f", [torch.sigmoid, softmax])
+def test_digits_lost_where_a_function_saturates_are_told_so(f: Callable[[Tensor], Tensor]) -> None:
+    report = gk.examine(f, torch.tensor([20.0, 20.0] if f is torch.sigmoid else [0.0, 20.0]))
+    assert report.verdict is gk.Verdict.INCONCLUSIVE
+    assert report.findings[-1].cause == "digits-lost"
+    assert "the backward is right in float64; in this precision it loses digits" in str(report)
+
+
+@pytest.mark.parametrize("f", [torch.sigmoid, torch.tanh, softmax])
+def test_a_wrong_sign_where_a_function_saturates_is_called_wrong(f: Callable[[Tensor], Tensor]) -> None:
+    class WrongSign(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return f(x)
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Tensor) -> Tensor:
+            with torch.enable_grad():
+                x = ctx.saved_tensors[0].detach().requires_grad_()
+                return -torch.autograd.grad(f(x), x, cotangents[0])[0]
+
+    assert gk.examine(WrongSign, torch.tensor([0.0, 20.0])).verdict is FAIL
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_a_formula_that_loses_digits_which_the_outputs_show_is_wrong(dtype: torch.dtype) -> None:
+    shift = 2 / torch.finfo(dtype).eps
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Tensor) -> Tensor:
+            (x,) = ctx.saved_tensors
+            return 2 * cotangents[0] * ((x + shift) - shift)  # exact in float64, even integers in fewer digits
+
+    x = torch.tensor([0.7, -1.3, 2.4, 0.3], dtype=dtype)
+    assert gk.examine(Square, x).verdict is FAIL
+    assert gk.examine(Square, x.double()).verdict is PASS
+
+
 def test_a_wrong_factor_in_saturated_float32_is_still_called_wrong() -> None:
     wrong = lambda x: torch.tanh(Wrong.apply(x))  # noqa: E731
     assert gk.examine(wrong, 5 * points(32, dtype=torch.float32)).verdict is FAIL
