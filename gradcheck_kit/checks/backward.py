@@ -20,7 +20,8 @@ class Lost:
 
     Attributes:
         share: ‖Δg‖ ÷ ‖g‖.
-        along: ‖Δg∘v‖₂ along the tangents v.
+        along: ‖Δg∘w‖₂ along the tangents, where no element moves by more than its own size: among elements of very
+            different size a tangent carries a small one far from where it is.
     """
 
     share: float
@@ -121,9 +122,10 @@ class Backward:
             if gradient is None or library.dtype(gradient) != FLOAT64:
                 return None
             analytic += inner_of(library, gradient, v)
-            for wide, own, direction in in_blocks(library, gradient, self.gradients[name], v):
+            for wide, own, direction, x in in_blocks(library, gradient, self.gradients[name], v, self._point[name]):
                 far.append(norm(wide - own))
-                along.append(norm((wide - own) * direction))
+                reach = -library.maximum(-abs(direction), -(abs(x) + (x == 0) * abs(direction)))
+                along.append(norm((wide - own) * reach))
                 size.append(norm(wide))
         whole = math.hypot(*size)
         if abs(analytic - numeric) > allowed or whole == 0.0:

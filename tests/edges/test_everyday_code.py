@@ -107,6 +107,11 @@ def test_where_every_output_is_saturated_right_code_is_not_called_wrong(
     assert report.verdict is PASS or f is not log_softmax, "it keeps its digits"
 
 
+def test_a_saturated_element_beside_a_far_larger_one_is_not_called_wrong() -> None:
+    for seed in range(5):
+        assert gk.examine(torch.sigmoid, torch.tensor([[18.0, 1000.0]]), seed=seed).verdict is not FAIL
+
+
 @pytest.mark.parametrize("f", [torch.sigmoid, softmax])
 def test_digits_lost_where_a_function_saturates_are_told_so(f: Callable[[Tensor], Tensor]) -> None:
     report = gk.examine(f, torch.tensor([20.0, 20.0] if f is torch.sigmoid else [0.0, 20.0]))
