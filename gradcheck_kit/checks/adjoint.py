@@ -10,7 +10,7 @@ from gradcheck_kit.checks.examination import Examination, NotAskedError, passed
 from gradcheck_kit.checks.rounding import FACTOR
 from gradcheck_kit.differences.probe import dithered, nudged, scale_of, signed_uniform
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Arrays, inner, norm
+from gradcheck_kit.space import Arrays, inner, norm, norm_of_product
 from gradcheck_kit.subject import ForwardMode, NoForwardModeError
 from gradcheck_kit.verdict import of_ratio
 
@@ -47,9 +47,8 @@ class _Trial:
         self._examination, self._mode = examination, mode
         self.generator = examination.aside(QUESTION)
         self._u = examination.cotangents(generator=self.generator)
-        library = examination.library
-        products = (library.vector(u) * library.vector(examination.outputs[n]) for n, u in self._u.items())
-        self._ground = math.hypot(*map(norm, products))
+        library, y = examination.library, examination.outputs
+        self._ground = math.hypot(*(norm_of_product(library, u, y[n]) for n, u in self._u.items()))
 
     def ratio(self, point: Arrays, names: list[str]) -> float:
         """|⟨u, jvp v⟩ − ⟨vjp u, v⟩| ÷ what rounding explains, the inputs `names` moving together."""
