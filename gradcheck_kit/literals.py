@@ -1,5 +1,6 @@
 """Arrays as Python literals that give every number back, and as JSON."""
 
+import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from typing import Any
 import numpy as np
 
 WIDTH = 96  # of a line of code: it is printed with an indent
-SHORT = 80  # characters; longer ones are spelled by their few elements that are not zero
-FEW = 12
+LEAST = 16  # characters of base64 in a line
+MORE = 2  # lines that an array of mostly zeros may take more, if it is shorter that way
 SHORTEST = {"float32": np.float32, "float16": np.float16}  # how NumPy prints a number in so few digits is enough
 
 
@@ -21,12 +22,14 @@ class Literal:
         values: nested lists, as `array.tolist()` gives them (a number for an array without axes).
         shape, dtype: of the array; the dtype without the library's prefix.
         device: of a torch tensor, such as "cpu"; None for a NumPy array.
+        data: its bytes in row-major order.
     """
 
     values: Any
     shape: tuple[int, ...]
     dtype: str
     device: str | None = None
+    data: bytes = b""
 
     @property
     def size(self) -> int:
@@ -38,10 +41,29 @@ class Literal:
         lines = filled(f"{name} = {self._maker('array', 'tensor')}(", text.split(", "), f"{self._options(False)})")
         elements = _elements(self.values) if self.size else []
         places = [i for i, value in enumerate(elements) if value != 0 or math.copysign(1.0, value) < 0]
-        if self.size and (len("".join(lines)) <= SHORT or len(places) > FEW):
-            return lines
         zeros = f"{name} = {self._maker('zeros', 'zeros')}({self.shape}{self._options(True)})"
-        return [zeros, *(self._element(name, i, elements[i]) for i in places)]
+        if self.size and len(places) + 1 > len(lines) + MORE:
+            return lines
+        sparse = [zeros, *(self._element(name, i, elements[i]) for i in places)]
+        return sparse if not self.size or len("".join(sparse)) < len("".join(lines)) else lines
+
+    def packed(self, name: str) -> list[str]:
+        """As `lines`, from the array's bytes in base64: half as long, and for no one to read."""
+        if self.device is None:
+            dtype = "bool" if self.dtype == "bool" else f"np.{self.dtype}"
+            head, tail = f"{name} = np.frombuffer(b64decode(", f"), {dtype}).reshape({self.shape}).copy()"
+        else:
+            moved = "" if self.device == "cpu" else f".to({self.device!r})"
+            head = f"{name} = torch.frombuffer(bytearray(b64decode("
+            tail = f")), dtype=torch.{self.dtype}).reshape({self.shape}){moved}"
+        text, lines = base64.b64encode(self.data).decode(), [head]
+        while text:
+            room = max(WIDTH - len(lines[-1]) - 2, LEAST)
+            lines[-1] += f'"{text[:room]}"'
+            text = text[room:]
+            if text or len(lines[-1] + tail) > WIDTH:
+                lines.append("    ")
+        return [*lines[:-1], lines[-1] + tail]
 
     def _element(self, name: str, flat: int, value: Any) -> str:
         index = ", ".join(str(int(i)) for i in np.unravel_index(flat, self.shape))

@@ -101,6 +101,7 @@ class Reproduction:
     Attributes:
         lines: to paste into a fresh interpreter. `...` stands for what they cannot hold: a target without a name, an
             argument of a constructor that left no trace, arrays that are too large and were not saved.
+        packed: the same with the longer arrays in base64; empty where the arrays are not held.
         outline: the same with no array spelled.
         inputs: inputs, parameters and the other state of a module by name as {"dtype", "shape", "values"}; empty where
             there are more than `reproduction.lines.KEPT` elements.
@@ -108,14 +109,20 @@ class Reproduction:
     """
 
     lines: tuple[str, ...]
+    packed: tuple[str, ...] = ()
     outline: tuple[str, ...] = ()
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     saved: str | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether `lines` run as they are, with nothing to fill in."""
+        return not any("..." in line.replace("[...]", "") or line.startswith("#") for line in self.lines)
+
     def describe(self, room: int) -> list[str]:
         """What a person reads of it in so many lines."""
-        for lines in (self.lines, self.outline):
-            if lines and len(lines) < room and max(map(len, lines)) <= WIDTH:
+        for lines in (self.lines, self.packed, self.outline):
+            if lines and len(lines) < room and max(map(len, lines)) <= WIDTH - 4:
                 return ["to repeat it:", *(f"  {line}" for line in lines)]
         return ["to repeat it: paste the lines of `report.reproduction`"]
 

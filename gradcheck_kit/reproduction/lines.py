@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,18 @@ def _beside(key: str, subject: Subject) -> str:
     return f"state.{key}" if key in subject.point else key
 
 
+def _spelled(variable: str, array: Literal) -> list[str]:
+    return array.lines(variable)
+
+
+def _shortest(variable: str, array: Literal) -> list[str]:
+    return min(array.lines(variable), array.packed(variable), key=len)
+
+
+def _elided(variable: str, array: Literal) -> list[str]:
+    return [f'{variable} = ...  # {array.dtype} {array.shape}; save="failing.npz" keeps it']
+
+
 class _Writer:
     """The parts of the lines; names are given out in the order in which they are asked for."""
 
@@ -86,17 +99,16 @@ class _Writer:
         elif origin is not None:
             self.target = self.names.of(origin.target, "target")
         self.variables = {name: self.names.variable(name) for name in held}
-        self.options = self._spelled(options)
+        self.options = self._options(options)
 
     def _literal(self, array: Array) -> Literal:
         library = self.subject.library
         array = array if hasattr(array, "tolist") else library.exact(array)
-        values = array.tolist() if self.small else None
-        return Literal(
-            values, library.shape(array), library.dtype(array), library.device(array) if self.torch else None
-        )
+        device = library.device(array) if self.torch else None
+        form = Literal(None, library.shape(array), library.dtype(array), device)
+        return replace(form, values=array.tolist(), data=library.exact(array).tobytes()) if self.small else form
 
-    def _spelled(self, options: Mapping[str, Any]) -> list[str]:
+    def _options(self, options: Mapping[str, Any]) -> list[str]:
         """The options of the check that are not the default."""
         given = {name: options.get(name, default) for name, default in DEFAULTS.items()}
         if given["wrt"] is not None:
@@ -109,32 +121,28 @@ class _Writer:
         return [f"seed={options['seed']!r}", *told]
 
     def written(self, save: Path | None) -> Reproduction:
-        whole = {n: array.lines(self.variables[n]) for n, array in self.arrays.items()} if self.small else None
-        elided = {n: [self._elided(n)] for n in self.arrays}
-        if save is not None:
-            loaded = {n: [saved.loading(self.variables[n], n, array)] for n, array in self.arrays.items()}
-            whole = elided = loaded
         before, after = self._imports(save), [*self._target(), *self._call()]
 
-        def around(arrays: Mapping[str, list[str]]) -> tuple[str, ...]:
-            return (*before, *(line for lines in arrays.values() for line in lines), *after)
+        def around(spelled: Callable[[str, Literal], list[str]], *more: str) -> tuple[str, ...]:
+            arrays = [line for n, array in self.arrays.items() for line in spelled(self.variables[n], array)]
+            return (*more, *before, *arrays, *after)
 
-        return Reproduction(
-            lines=around(elided if whole is None else whole),
-            outline=around(elided),
-            inputs={n: array.to_dict() for n, array in self.arrays.items()} if self.small else {},
-            saved=None if save is None else str(save),
-        )
+        held = {n: array.to_dict() for n, array in self.arrays.items()} if self.small else {}
+        if save is not None:
+            names = dict(zip(self.variables.values(), self.arrays, strict=True))
+            lines = around(lambda variable, array: [saved.loading(variable, names[variable], array)])
+            return Reproduction(lines, inputs=held, saved=str(save))
+        outline = around(_elided)
+        if not self.small:
+            return Reproduction(outline, outline=outline)
+        packed = around(_shortest, "from base64 import b64decode")
+        return Reproduction(around(_spelled), packed, outline, held)
 
     def _imports(self, save: Path | None) -> list[str]:
         lines = ["import numpy as np"] if save is not None or not self.torch else []
         lines += ["import torch"] if self.torch else []
         lines += ["import gradcheck_kit as gk", *self.names.imports, *self.names.wanted]
         return [*lines, f"saved = np.load({str(save)!r}, allow_pickle=False)"] if save is not None else lines
-
-    def _elided(self, name: str) -> str:
-        array = self.arrays[name]
-        return f'{self.variables[name]} = ...  # {array.dtype} {array.shape}; save="failing.npz" keeps it'
 
     def _target(self) -> list[str]:
         """Lines that make the layer or module; functions need none."""
@@ -154,6 +162,8 @@ class _Writer:
                 place = f"layer.{key}" if container is None else f"layer.{container}[{key!r}]"
                 whole = "[...]" if self.arrays[name].shape else ""
                 lines.append(f"{place}{whole} = {self.variables[name]}")
+        if getattr(layer, "training", None) is False:
+            lines.append("layer.training = False")
         beside = [name for name in arrays_beside(layer, by_key) if name not in self.origin.constants]
         if beside:
             more = " and more" if len(beside) > NAMED else ""

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-RESERVED = ("np", "gk", "torch", "saved", "layer", "module", "subject", "float", "bool")
+from gradcheck_kit.literals import WIDTH
+
+RESERVED = ("np", "gk", "torch", "b64decode", "saved", "layer", "module", "subject", "float", "bool")
 
 
 class Names:
@@ -33,7 +35,9 @@ class Names:
             held = getattr(sys.modules[module], first)
             if not any(known is held for known in self._taken.values()):
                 name = self.variable(first, held)
-                self.imports.append(f"from {module} import {first}{'' if name == first else f' as {name}'}")
+                what = first if name == first else f"{first} as {name}"
+                line = f"from {module} import {what}"
+                self.imports += [line] if len(line) <= WIDTH else [f"from {module} import (", f"    {what},", ")"]
             name = next(name for name, known in self._taken.items() if known is held)
             return ".".join([name, *inner])
         if isinstance(title, str) and title.isidentifier() and (inspect.isfunction(thing) or inspect.isclass(thing)):
