@@ -101,7 +101,7 @@ class Reproduction:
     Attributes:
         lines: to paste into a fresh interpreter. `...` stands for what they cannot hold: a target without a name, an
             argument of a constructor that left no trace, arrays that are too large and were not saved.
-        packed: the same with the longer arrays in base64; empty where the arrays are not held.
+        packed: the same with the longer arrays in base64; empty where that is no shorter.
         outline: the same with no array spelled.
         inputs: inputs, parameters and the other state of a module by name as {"dtype", "shape", "values"}; empty where
             there are more than `reproduction.lines.KEPT` elements.
@@ -122,7 +122,7 @@ class Reproduction:
     def describe(self, room: int) -> list[str]:
         """What a person reads of it in so many lines."""
         for lines in (self.lines, self.packed, self.outline):
-            if lines and len(lines) < room and max(map(len, lines)) <= WIDTH - 4:
+            if lines and len(lines) < room:
                 return ["to repeat it:", *(f"  {line}" for line in lines)]
         return ["to repeat it: paste the lines of `report.reproduction`"]
 

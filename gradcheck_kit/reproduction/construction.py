@@ -21,12 +21,13 @@ def arguments_of(made: Any, arrays: Mapping[str, str]) -> tuple[list[str], list[
         The arguments (`...` stands where nothing is known), the arrays among them, and what stands as `...`.
     """
     given, used, unknown = list[str](), list[str](), list[str]()
+    attributes = _attributes(made)
     in_order = True
     for name, parameter in _parameters(type(made)).items():
-        value = arrays.get(name) or _kept(made, name, parameter)
-        if parameter.kind is parameter.VAR_POSITIONAL and not hasattr(made, name):
+        value = arrays.get(name) or _kept(attributes.get(name, ABSENT), parameter)
+        if parameter.kind is parameter.VAR_POSITIONAL:
             value = "..."
-        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        elif parameter.kind is parameter.VAR_KEYWORD:
             continue
         if value is None:
             in_order = False
@@ -53,9 +54,14 @@ def arrays_beside(made: Any, known: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _kept(made: Any, name: str, parameter: inspect.Parameter) -> str | None:
+def _attributes(made: Any) -> dict[str, Any]:
+    """What the object itself holds, a module's parameters too; no code of its class is run to find out."""
+    held = dict(getattr(made, "__dict__", {}))
+    return {**held.get("_parameters", {}), **held}
+
+
+def _kept(value: Any, parameter: inspect.Parameter) -> str | None:
     """The argument as it is kept in an attribute; None where the default does; "..." where nothing is known."""
-    value = getattr(made, name, ABSENT)
     default = parameter.default
     if _is_plain(value):
         same = type(value) is type(default) and value == default

@@ -51,11 +51,20 @@ def reproduction(subject: Subject, options: Mapping[str, Any], save: Path | None
 
 
 def _held(subject: Subject) -> dict[str, Array]:
-    """The arrays that the target was called at, and what else a module holds: fixed parameters and buffers."""
+    """The arrays that the target was called at, and what else it holds: fixed parameters and buffers."""
     own = {key for _, key in subject.origin.places.values()} if subject.origin is not None else set()
     state = _state(subject)
     beside = {_beside(key, subject): array for key, array in state.items() if key not in own}
-    return {**subject.point, **beside}
+    return {**subject.point, **beside, **_buffers(subject)}
+
+
+def _buffers(subject: Subject) -> dict[str, Array]:
+    """The arrays in `buffers` of a layer in evaluation; in training such statistics are written, not read."""
+    layer: Any = None if subject.origin is None or subject.origin.builder != "layer" else subject.origin.target
+    held = getattr(layer, "__dict__", {})
+    if held.get("training", True) or not isinstance(held.get("buffers"), Mapping):
+        return {}
+    return {f"buffers.{key}": array for key, array in held["buffers"].items() if subject.library.owns(array)}
 
 
 def _state(subject: Subject) -> dict[str, Array]:
@@ -123,9 +132,9 @@ class _Writer:
     def written(self, save: Path | None) -> Reproduction:
         before, after = self._imports(save), [*self._target(), *self._call()]
 
-        def around(spelled: Callable[[str, Literal], list[str]], *more: str) -> tuple[str, ...]:
+        def around(spelled: Callable[[str, Literal], list[str]]) -> tuple[str, ...]:
             arrays = [line for n, array in self.arrays.items() for line in spelled(self.variables[n], array)]
-            return (*more, *before, *arrays, *after)
+            return (*before, *arrays, *after)
 
         held = {n: array.to_dict() for n, array in self.arrays.items()} if self.small else {}
         if save is not None:
@@ -135,7 +144,8 @@ class _Writer:
         outline = around(_elided)
         if not self.small:
             return Reproduction(outline, outline=outline)
-        packed = around(_shortest, "from base64 import b64decode")
+        packed = around(_shortest)
+        packed = ("from base64 import b64decode", *packed) if any("b64decode(" in line for line in packed) else ()
         return Reproduction(around(_spelled), packed, outline, held)
 
     def _imports(self, save: Path | None) -> list[str]:
@@ -162,8 +172,10 @@ class _Writer:
                 place = f"layer.{key}" if container is None else f"layer.{container}[{key!r}]"
                 whole = "[...]" if self.arrays[name].shape else ""
                 lines.append(f"{place}{whole} = {self.variables[name]}")
-        if getattr(layer, "training", None) is False:
+        if getattr(layer, "__dict__", {}).get("training") is False:
             lines.append("layer.training = False")
+        for name in _buffers(self.subject):
+            lines.append(f"layer.buffers[{name.removeprefix('buffers.')!r}] = {self.variables[name]}")
         beside = [name for name in arrays_beside(layer, by_key) if name not in self.origin.constants]
         if beside:
             more = " and more" if len(beside) > NAMED else ""
@@ -175,12 +187,12 @@ class _Writer:
         own = {key: name for name, (_, key) in self.origin.places.items()}
         arguments, _, unknown = arguments_of(module, {})
         lines = [f"# fill in: {', '.join(unknown)}"] if unknown else []
-        lines += filled(f"module = {self.target}(", arguments, ")")
         kinds = {library.dtype(array) for array in state.values() if "float" in library.dtype(array)}
         devices = {library.device(array) for array in state.values()}
-        moved = [f"torch.{dtype}" for dtype in kinds if len(kinds) == 1 and dtype != "float32"]
-        moved += [repr(device) for device in devices if len(devices) == 1 and device != "cpu"]
-        lines += [f"module.to({argument})" for argument in moved]
+        moved = [repr(device) for device in devices if len(devices) == 1 and device != "cpu"]
+        moved += [f"torch.{dtype}" for dtype in kinds if len(kinds) == 1 and dtype != "float32"]
+        to = f".to({', '.join(moved)})" if moved else ""
+        lines += filled(f"module = {self.target}(", arguments, f"){to}")
         entries = [f"{key!r}: {self.variables[own.get(key) or _beside(key, self.subject)]}" for key in state]
         # Into the tensors that are there, so that tied ones stay tied; unless these could have the wrong dtype.
         assign = "}, assign=True)" if len(kinds) > 1 or len(devices) > 1 else "})"
@@ -198,10 +210,11 @@ class _Writer:
         arguments = [target or self.target, *(self._argument(name) for name in subject.call)]
         arguments += [f"vjp={self.functions['vjp']}"] if origin.vjp is not None else []
         arguments += [f"names={list(origin.names)!r}"] if origin.names is not None else []
-        if origin.jvp is None and not subject.batch:
+        if origin.jvp is None and not subject.batch and subject.stacked is None:
             return filled("gk.check(", [*arguments, *self.options], ")")
         arguments += [f"jvp={self.functions['jvp']}"] if origin.jvp is not None else []
         arguments += [f"batch={list(subject.batch)!r}"] if subject.batch else []
+        arguments += ["vmap=True"] if subject.stacked is not None else []
         made_by = filled(f"subject = gk.{origin.builder}(", arguments, ")")
         return [*made_by, *filled("gk.check(", ["subject", *self.options], ")")]
 

@@ -79,12 +79,17 @@ class TwoLinears(nn.Module):
     def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.inner = nn.Linear(4, 3, dtype=torch.float64)
-        self.outer = nn.Linear(3, 2, dtype=torch.float64)
+        self.outer = nn.Linear(2, 1, dtype=torch.float64)
         self.between = between
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.outer(self.between(torch.tanh(self.inner(x))))
         return out
+
+
+class LinearDetachesBias(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias.detach())
 
 
 class Temperature(nn.Module):
@@ -119,6 +124,14 @@ TORCH = (
         one(5, 4),
         input="inner.bias",
         cause="constant-factor",
+    ),
+    torch_mutant(
+        "a Linear detaches its bias",
+        lambda: nn.Linear(2, 1, dtype=torch.float64),
+        lambda: LinearDetachesBias(2, 1, dtype=torch.float64),
+        one(1, 2),
+        input="bias",
+        cause="zero-gradient",
     ),
     torch_mutant(
         "a parameter is read by item()",
