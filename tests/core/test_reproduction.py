@@ -119,6 +119,7 @@ def test_options_and_what_a_function_brings_are_repeated_exactly(tmp_path: Path)
         gk.examine(TanhWithoutSquare(), X.astype(np.float32), seed=9, reference=np.tanh, names=["a b"]),
         gk.examine(gk.layer(TanhWithoutSquare(), X, batch=["x"]), questions="directional", require=1e-3),
         gk.examine(ExpFlipped, torch.tensor(X, dtype=torch.bfloat16), reference="native"),
+        gk.examine(gk.module(LinearDetachesBias(3, 1), torch.ones(1, 3), vmap=True), questions="directional"),
         gk.examine(ExpFlipped.apply, torch.tensor([0.1, -0.0, 1e-3]), order=2),
         gk.examine(LinearDetachesBias(300, 2), torch.ones(1, 300), save=tmp_path / "failing.npz"),
     ]
