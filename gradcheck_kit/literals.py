@@ -42,7 +42,7 @@ class Literal:
         elements = _elements(self.values) if self.size else []
         places = [i for i, value in enumerate(elements) if value != 0 or math.copysign(1.0, value) < 0]
         zeros = f"{name} = {self._maker('zeros', 'zeros')}({self.shape}{self._options(True)})"
-        if self.size and len(places) + 1 > len(lines) + MORE:
+        if self.size and (len(lines) == 1 or len(places) + 1 > len(lines) + MORE):
             return lines
         sparse = [zeros, *(self._element(name, i, elements[i]) for i in places)]
         return sparse if not self.size or len("".join(sparse)) < len("".join(lines)) else lines

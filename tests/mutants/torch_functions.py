@@ -79,7 +79,7 @@ class TwoLinears(nn.Module):
     def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.inner = nn.Linear(4, 3, dtype=torch.float64)
-        self.outer = nn.Linear(2, 1, dtype=torch.float64)
+        self.outer = nn.Linear(3, 2, dtype=torch.float64)
         self.between = between
 
     def forward(self, x: Tensor) -> Tensor:
