@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gradcheck_kit.exploration.axes import axes
     from gradcheck_kit.exploration.search import explore
     from gradcheck_kit.provenance import Budget
-    from gradcheck_kit.report import Cost, Exploration, Finding, GradientCheckError, Report
+    from gradcheck_kit.report import Cost, Exploration, Finding, GradientCheckError, Report, Reproduction
     from gradcheck_kit.side_by_side.subjects import parity
     from gradcheck_kit.side_by_side.training import train_parity
     from gradcheck_kit.subject import Subject, UsageError
@@ -36,6 +36,7 @@ _HOME = {
     "Finding": "report",
     "Cost": "report",
     "Exploration": "report",
+    "Reproduction": "report",
     "GradientCheckError": "report",
     "Subject": "subject",
     "UsageError": "subject",
@@ -49,6 +50,7 @@ __all__ = [
     "Finding",
     "GradientCheckError",
     "Report",
+    "Reproduction",
     "Subject",
     "UsageError",
     "Verdict",

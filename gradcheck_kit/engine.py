@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from gradcheck_kit.checks.examination import Examination, NotAskedError, Referen
 from gradcheck_kit.checks.reference import FLOAT64, in_float64
 from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
+from gradcheck_kit.reproduction.lines import expect_place, reproduction
 from gradcheck_kit.space import Array, Arrays
 from gradcheck_kit.subject import BudgetSpentError, Forward, Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
@@ -55,7 +57,7 @@ BY_NAME = QUESTIONS | {kink.QUESTION: kink.ask}
 """All of these and those that are asked only by name."""
 
 
-def examine(
+def examine(  # noqa: PLR0913 - options, by keyword alone
     target: Any,
     *inputs: Any,
     vjp: Callable[..., Any] | None = None,
@@ -67,6 +69,7 @@ def examine(
     order: int = 1,
     reference: str | Callable[..., Any] | None = None,
     budget: Budget | float | None = None,
+    save: str | Path | None = None,
 ) -> Report:
     """Check the gradients of `target` at `inputs` and report; never raises for a wrong gradient.
 
@@ -87,13 +90,15 @@ def examine(
             float64 if it can be evaluated so; "float64" to insist on that, "native" for the forward as it is, or a
             function of the same inputs (and parameters, by keyword) that is evaluated in float64.
         budget: seconds, or `Budget(seconds=…, evaluations=…)`; a check that runs out of it is INCONCLUSIVE.
+        save: a .npz file to write the inputs and parameters to, unless the verdict is PASS; the lines that repeat the
+            check (`Report.reproduction`) then load it. Without it they spell at most 256 elements.
 
     Raises:
         UsageError: the target, the inputs or an option cannot be used; the message says what to type instead.
         Exception: whatever the target raises at the given inputs.
     """
     subject = resolve(target, inputs, vjp=vjp, names=names).restricted_to(wrt)
-    asked = _chosen(questions, order)
+    asked, place = _chosen(questions, order), expect_place(save)
     meter = Meter(subject, Budget.of(budget))
     generator, demand = generator_of(seed), None if require is None else _positive(require)
     findings: list[Finding] = []
@@ -116,7 +121,7 @@ def examine(
         findings.append(_out_of_budget(str(spent)))
     dtype = coarsest(subject, {} if examination is None else examination.outputs)
     found = None if examination is None else examination.reference
-    return Report(
+    report = Report(
         subject=subject.name,
         findings=tuple(findings),
         seed=seed,
@@ -129,9 +134,13 @@ def examine(
         not_asked=tuple(unasked),
         environment=environment_now(),
     )
+    if report:
+        return report
+    options = {"wrt": wrt, "seed": seed, "require": require, "questions": questions, "order": order}
+    return replace(report, reproduction=reproduction(subject, {**options, "reference": reference}, place))
 
 
-def check(
+def check(  # noqa: PLR0913 - options, by keyword alone
     target: Any,
     *inputs: Any,
     vjp: Callable[..., Any] | None = None,
@@ -143,6 +152,7 @@ def check(
     order: int = 1,
     reference: str | Callable[..., Any] | None = None,
     budget: Budget | float | None = None,
+    save: str | Path | None = None,
 ) -> Report:
     """As `examine`, and raises unless the verdict is PASS.
 
@@ -162,6 +172,7 @@ def check(
         order=order,
         reference=reference,
         budget=budget,
+        save=save,
     )
     if not report:
         raise GradientCheckError(report)

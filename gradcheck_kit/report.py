@@ -13,6 +13,7 @@ SCHEMA = 1
 WIDTH = 100
 NAMED = 6  # inputs in a headline
 TOLD = 2  # findings told in full: a failure fits on a screen
+MOST_LINES = 25  # of a text; what does not fit stays in the report
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,39 @@ class Exploration:
 
 
 @dataclass(frozen=True)
+class Reproduction:
+    """How to repeat a check that did not pass.
+
+    Attributes:
+        lines: to paste into a fresh interpreter. `...` stands for what they cannot hold: a target without a name, an
+            argument of a constructor that left no trace, arrays that are too large and were not saved.
+        packed: the same with the longer arrays in base64; empty where that is no shorter.
+        outline: the same with no array spelled.
+        inputs: inputs, parameters and the other state of a module by name as {"dtype", "shape", "values"}; empty where
+            there are more than `reproduction.lines.KEPT` elements.
+        saved: the .npz file that holds them, where one was asked for; it loads with allow_pickle=False.
+    """
+
+    lines: tuple[str, ...]
+    packed: tuple[str, ...] = ()
+    outline: tuple[str, ...] = ()
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    saved: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether `lines` run as they are, with nothing to fill in."""
+        return not any("..." in line.replace("[...]", "") or line.startswith("#") for line in self.lines)
+
+    def describe(self, room: int) -> list[str]:
+        """What a person reads of it in so many lines."""
+        for lines in (self.lines, self.packed, self.outline):
+            if lines and len(lines) < room:
+                return ["to repeat it:", *(f"  {line}" for line in lines)]
+        return ["to repeat it: paste the lines of `report.reproduction`"]
+
+
+@dataclass(frozen=True)
 class Report:
     """The answers to all questions about one subject.
 
@@ -108,6 +142,7 @@ class Report:
         not_asked: the questions that were left out, and why.
         environment: versions of Python and of the libraries.
         exploration: of a search (`explore`): what it looked at, and the failing input.
+        reproduction: of a check that did not pass: lines to paste that repeat it.
     """
 
     subject: str
@@ -122,6 +157,7 @@ class Report:
     not_asked: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     exploration: Exploration | None = None
+    reproduction: Reproduction | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -152,15 +188,22 @@ class Report:
                 "  nothing was compared: pass an input that has elements, and ask for `directional`",
             ]
         lines.append("")
+        foot = self._foot()
         if self.exploration is not None:
             lines += [f"  {line}" for line in self.exploration.describe()]
+        elif self.reproduction is not None and self.verdict is Verdict.FAIL:
+            lines += [f"  {line}" for line in self.reproduction.describe(MOST_LINES - len(lines) - len(foot))]
+        return "\n".join([*lines, *foot])
+
+    def _foot(self) -> list[str]:
+        """What was not asked, and what the answers cost."""
+        lines = []
         if self.not_asked:
             said = f"not asked: {_by_reason(self.not_asked)}"
-            lines += textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="    ")
+            lines = textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="    ")
         cost = f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
         beside = "" if self.reference == "native" else f" beside a forward in {self.reference}"
-        lines.append(f"  {self.dtype} on {self.device}{beside}, seed {self.seed}; {cost}")
-        return "\n".join(lines)
+        return [*lines, f"  {self.dtype} on {self.device}{beside}, seed {self.seed}; {cost}"]
 
     def _headline(self) -> str:
         head = f"{self.verdict.value}  {self.subject}"
@@ -195,6 +238,7 @@ class Report:
             "not_asked": list(self.not_asked),
             "environment": dict(self.environment),
             "exploration": None if self.exploration is None else json.loads(json.dumps(asdict(self.exploration))),
+            "reproduction": None if self.reproduction is None else json.loads(json.dumps(asdict(self.reproduction))),
         }
 
     def to_json(self, path: str | Path) -> None:

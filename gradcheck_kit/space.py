@@ -115,6 +115,9 @@ class Library(Protocol):
     def numpy(self, vector: Vector) -> FloatVector:
         """A vector's values in NumPy."""
 
+    def exact(self, array: Array) -> npt.NDArray[Any]:
+        """The array in NumPy, bit for bit; where NumPy has no such dtype (bfloat16), its bits as integers."""
+
     def spacing(self, magnitude: Vector, form: Format) -> Vector:
         """The unit in the last place, in `form`, of numbers of this magnitude (elementwise; exact)."""
 
@@ -202,6 +205,9 @@ class NumPy:
 
     def numpy(self, vector: Vector) -> FloatVector:
         return np.asarray(vector, dtype=np.float64)
+
+    def exact(self, array: Array) -> npt.NDArray[Any]:
+        return np.asarray(array)
 
     def spacing(self, magnitude: Vector, form: Format) -> Vector:
         power = (np.asarray(magnitude, np.float64).view(np.int64) & EXPONENT_BITS).view(

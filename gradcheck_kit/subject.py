@@ -73,6 +73,28 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a subject was made of, so that a report can say how to make it again.
+
+    Attributes:
+        builder: which verb makes it: "layer", "function" or "module".
+        target: the layer, function, module or class.
+        vjp, jvp: of a function.
+        names: those that were given for its inputs.
+        constants: the arguments of the call that are no arrays.
+        places: for each parameter the attribute that holds it, or a container in an attribute and the key there.
+    """
+
+    builder: str
+    target: Any
+    vjp: Callable[..., Any] | None = None
+    jvp: Callable[..., Any] | None = None
+    names: tuple[str, ...] | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, tuple[str | None, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Subject:
     """A differentiable function at a point, with the pullback (VJP) that is under suspicion.
 
@@ -100,6 +122,7 @@ class Subject:
         poisoned: for each kind of poison a context in which uninitialised memory is filled with it.
         stacked: the forward at several points in one call, where that has been asked for.
         batch: the inputs whose first axis is the batch; where none is named the forward is asked.
+        origin: what it was made of; None for one that was put together by hand.
     """
 
     name: str
@@ -121,6 +144,7 @@ class Subject:
     poisoned: Mapping[str, Callable[[], AbstractContextManager[Any]]] = field(default_factory=dict)
     stacked: Stacked | None = None
     batch: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if not self.differentiable:

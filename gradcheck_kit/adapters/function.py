@@ -6,9 +6,16 @@ from typing import Any
 
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.sharing import shared_memory
-from gradcheck_kit.adapters.signature import Structure, expect_call, matched_gradients, named_arguments, named_outputs
+from gradcheck_kit.adapters.signature import (
+    Structure,
+    expect_call,
+    given_names,
+    matched_gradients,
+    named_arguments,
+    named_outputs,
+)
 from gradcheck_kit.space import Array, Arrays
-from gradcheck_kit.subject import ForwardMode, Shared, Subject, UsageError
+from gradcheck_kit.subject import ForwardMode, Origin, Shared, Subject, UsageError
 
 
 def subject_of(
@@ -93,6 +100,7 @@ def subject_of(
         sharing=sharing,
         forward_mode=None if jvp is None else ForwardMode(differentiable, pushforward),
         batch=tuple(batch),
+        origin=Origin("function", forward, vjp, jvp, given_names(names), arguments.constants),
     )
 
 

@@ -12,12 +12,13 @@ from gradcheck_kit.adapters.signature import (
     Arguments,
     Structure,
     expect_outputs,
+    given_names,
     matched_gradients,
     named_arguments,
     named_outputs,
 )
 from gradcheck_kit.space import FORMATS, Array, Arrays, Library
-from gradcheck_kit.subject import ForwardMode, Shared, Subject, UsageError
+from gradcheck_kit.subject import ForwardMode, Origin, Shared, Subject, UsageError
 
 
 def subject_of(
@@ -76,6 +77,13 @@ def subject_of(
         sharing=twin.sharing,
         forward_mode=_forward_mode(twin),
         batch=tuple(batch),
+        origin=Origin(
+            "layer",
+            layer,
+            names=given_names(names),
+            constants=arguments.constants,
+            places={name: (place.container, place.key) for name, (place, _) in twin.places.items()},
+        ),
     )
 
 

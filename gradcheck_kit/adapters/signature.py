@@ -95,11 +95,16 @@ def _names(subject: str, forward: Callable[..., Any], inputs: Sequence[Any], nam
     if names is not None:
         if not isinstance(names, str | list | tuple):
             raise UsageError(f"names={names!r}; pass a list of strings, one for each input")
-        given = [names] if isinstance(names, str) else list(names)
+        given = list(given_names(names) or ())
         if len(given) != len(inputs) or len(set(given)) != len(given):
             raise UsageError(f"names={given!r} for {len(inputs)} inputs of {subject}; pass one different name for each")
         return given
     return _from_signature(forward, len(inputs)) or [f"input{i}" for i in range(len(inputs))]
+
+
+def given_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The names that a caller chose, one of them without a list too; None where the signature is to say."""
+    return (names,) if isinstance(names, str) else None if names is None else tuple(names)
 
 
 def _from_signature(forward: Callable[..., Any], count: int) -> list[str] | None:

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck_kit.adapters.signature import Arguments, named_arguments
+from gradcheck_kit.adapters.signature import Arguments, given_names, named_arguments
 from gradcheck_kit.adapters.torch_graph import Call, Graph
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.adapters.torch_modules import modules_of
 from gradcheck_kit.adapters.torch_poison import POISONS
 from gradcheck_kit.space import FORMATS, Arrays
-from gradcheck_kit.subject import ForwardMode, Subject, UsageError
+from gradcheck_kit.subject import ForwardMode, Origin, Subject, UsageError
 
 
 def subject_of(
@@ -64,7 +64,16 @@ def subject_of(
     randomness = FrozenTorchRandomness(point.values(), kept)  # modules that the call runs itself are put back too
     randomness.adopt(owner)
     subject = _subject(title, point, call, arguments, tuple(parameters), randomness)
-    return replace(subject, batch=tuple(batch), stacked=subject.stacked if vmap else None)
+    places = {public: (None, own) for public, own in zip(parameters, trainable(target), strict=True)}
+    origin = Origin("module", target, names=given_names(names), constants=arguments.constants, places=places)
+    return replace(subject, batch=tuple(batch), stacked=subject.stacked if vmap else None, origin=origin)
+
+
+def trainable(target: Any) -> list[str]:
+    """The names of a module's parameters that require gradients; none of anything else."""
+    if not isinstance(target, torch.nn.Module):
+        return []
+    return [name for name, parameter in target.named_parameters() if parameter.requires_grad]
 
 
 def _subject(

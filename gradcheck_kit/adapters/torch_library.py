@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -74,6 +75,11 @@ class Torch:
 
     def numpy(self, vector: Vector) -> FloatVector:
         values: FloatVector = vector.detach().cpu().numpy()
+        return values
+
+    def exact(self, array: Tensor) -> npt.NDArray[Any]:
+        held = array.detach().cpu().contiguous()
+        values: npt.NDArray[Any] = (held.view(torch.uint16) if held.dtype == torch.bfloat16 else held).numpy()
         return values
 
     def spacing(self, magnitude: Vector, form: Format) -> Vector:

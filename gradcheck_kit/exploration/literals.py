@@ -1,37 +1,23 @@
-"""Arrays as exact literals, and the lines that check them again."""
+"""The lines that check a drawn example again."""
 
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from gradcheck_kit.checks import kink
 from gradcheck_kit.exploration.construction import Call, Construction
 from gradcheck_kit.exploration.structure import Example, NDArray
-
-SHORT = 80  # characters; longer ones are spelled by their few elements that are not zero
-FEW = 12
+from gradcheck_kit.literals import Literal
 
 
-def as_json(arrays: Mapping[str, NDArray]) -> dict[str, dict[str, Any]]:
-    """Plain JSON values that hold the arrays exactly."""
-    return {
-        name: {"dtype": str(array.dtype), "shape": list(array.shape), "values": array.tolist()}
-        for name, array in arrays.items()
-    }
+def literal(array: NDArray) -> Literal:
+    """The array as plain values."""
+    return Literal(array.tolist(), array.shape, str(array.dtype))
 
 
 def assignments(name: str, array: NDArray, layout: str, torch: bool) -> list[str]:
     """Lines that make this array, bit for bit."""
-    dtype = "" if array.dtype in (np.float64, np.int64) else f", dtype=np.{array.dtype}"
-    literal = f"{name} = np.array({array.tolist()!r}{dtype})"
-    lines = [literal]
-    places = np.argwhere(array != 0)
-    if (len(literal) > SHORT and len(places) <= FEW) or not array.size:
-        made = str(array.dtype) if array.dtype != np.float64 else ""
-        lines = [f"{name} = np.zeros({array.shape}{f', dtype=np.{made}' if made else ''})"]
-        lines += [f"{name}[{', '.join(map(str, place))}] = {array[tuple(place)].item()!r}" for place in places]
+    lines = literal(array).lines(name)
     if layout == "Fortran":
         lines.append(f"{name} = np.asfortranarray({name})")
     if layout == "step 2":

@@ -10,7 +10,7 @@ from typing import Any
 from gradcheck_kit.checks import batch, directional
 from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
-from gradcheck_kit.exploration.literals import as_json, to_paste
+from gradcheck_kit.exploration.literals import literal, to_paste
 from gradcheck_kit.exploration.reduction import Reduction
 from gradcheck_kit.exploration.structure import Example, Structure, structures
 from gradcheck_kit.exploration.trial import Outcome, Trial, tried
@@ -234,7 +234,7 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
     explored = replace(
         search.summary(),
         simplified=reduction.tried,
-        inputs=as_json(best.arrays),
+        inputs={name: literal(array).to_dict() for name, array in best.arrays.items()},
         lines=to_paste(search.construction, best, final.call, constants, question, search.seed),
     )
-    return replace(final.report, exploration=explored)
+    return replace(final.report, exploration=explored, reproduction=None)

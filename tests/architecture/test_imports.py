@@ -18,8 +18,8 @@ PACKAGES = ("gradcheck_kit", "reference_impls")
 LAYERS = (
     {"space", "subject"},
     {"differences"},
-    {"verdict", "report"},
-    {"checks", "locate", "diagnose"},
+    {"verdict", "report", "literals"},
+    {"checks", "locate", "diagnose", "reproduction"},
     {"provenance", "engine", "side_by_side"},
     {"exploration"},
     {"render"},

@@ -30,6 +30,7 @@ def test_a_planted_bug_fails_and_the_error_says_where(mutant: Mutant, seed: int)
     assert mutant.name in text
     assert mutant.input in text
     assert len(text.splitlines()) <= MOST_LINES, text
+    assert "to repeat it:" in text
 
 
 @every_seed

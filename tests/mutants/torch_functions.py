@@ -119,6 +119,11 @@ class TwoLinears(nn.Module):
         return out
 
 
+class LinearDetachesBias(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias.detach())
+
+
 class Temperature(nn.Module):
     def __init__(self, read: Callable[[Tensor], Any]) -> None:
         super().__init__()
@@ -159,6 +164,14 @@ TORCH = (
         one(5, 4),
         input="inner.bias",
         cause="constant-factor",
+    ),
+    torch_mutant(
+        "a Linear detaches its bias",
+        lambda: nn.Linear(2, 1, dtype=torch.float64),
+        lambda: LinearDetachesBias(2, 1, dtype=torch.float64),
+        one(1, 2),
+        input="bias",
+        cause="zero-gradient",
     ),
     torch_mutant(
         "a parameter is read by item()",
