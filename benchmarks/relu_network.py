@@ -92,7 +92,7 @@ PAGE = """# A ReLU network, {widths}
 Four rows of normal inputs, He-normal weights, {count:,} parameters, a hand-written backward in NumPy; every point
 has its own weights and inputs. Every bug sits in one layer, drawn with the point. The right gradient is asked at all
 {points} points in each precision, float32 beside its forward in float64, as is the default; the {bugs} bugs share a
-quarter as many points, half of them in each. The numerical question alone is asked.
+quarter as many points, half of them in each. Of the right gradient the numerical question alone is asked, of a bug all are.
 """
 
 

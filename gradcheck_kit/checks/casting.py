@@ -5,10 +5,11 @@ an edge, far too much; a step above them changes it as it should. A float64 deri
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from gradcheck_kit.checks.examination import Reference
+from gradcheck_kit.checks.examination import Examination, Reference
 from gradcheck_kit.differences.probe import signed_uniform
 from gradcheck_kit.space import FORMATS, Array, Arrays, Vector
 from gradcheck_kit.subject import BudgetSpentError, Subject
@@ -20,11 +21,27 @@ VISIBLE = 2.0**-46  # of an output: a change expected to be smaller than this ma
 FACTOR = 2.0  # how far two slopes of a smooth function may be apart, curvature between the steps included
 
 
-def casts_inside(subject: Subject, reference: Reference, generator: np.random.Generator) -> bool:
+def keeps_no_more(examination: Examination, name: str) -> bool:
+    """Whether the forward itself, fed in float64, keeps only the digits of a coarser format of this input.
+
+    A backward of no more digits is then all that can be asked of it.
+    """
+    subject = replace(examination.subject, differentiable=(name,))
+    own = Reference("forward", subject.forward, examination.outputs, subject.library)
+    coarser = [form.unit_roundoff for form in FORMATS.values() if form.unit_roundoff > FINE_STEP]
+    return any(casts_inside(subject, own, examination.aside("casting"), roundoff) for roundoff in coarser)
+
+
+def casts_inside(
+    subject: Subject, reference: Reference, generator: np.random.Generator, roundoff: float | None = None
+) -> bool:
     """Whether most outputs that should follow a small step do not, at the cost of one forward, or two in doubt.
 
     An output that no step changes (floor, one-hot, a dead unit) says nothing, nor does one that jumps by the same at
     both steps, nor one whose change float64 itself would lose (1e8 + x²).
+
+    Args:
+        roundoff: of the format that it may cast to, by default the subject's own.
     """
     library = subject.library
     point = reference.widened(subject.point)
@@ -40,7 +57,8 @@ def casts_inside(subject: Subject, reference: Reference, generator: np.random.Ge
     here = {name: abs(library.vector(y)) for name, y in reference.outputs.items()}
     if all(bool(((fine[name] > 0) & (fine[name] <= ORDINARY * here[name])).all()) for name in fine):
         return False
-    step = COARSE_STEP * max(FORMATS[library.dtype(subject.point[name])].unit_roundoff for name in directions)
+    own = max(FORMATS[library.dtype(subject.point[name])].unit_roundoff for name in directions)
+    step = COARSE_STEP * (roundoff or own)
     coarse = _changes(reference, point, directions, step)
     if coarse is None:
         return False
