@@ -48,9 +48,8 @@ def of_block(task: tuple[str, str, tuple[int, ...]]) -> tuple[Row, Tally]:
     bug, dtype, seeds = task
     tally = Tally()
     for seed in seeds:
-        report = gk.examine(
-            relu_network(np.random.default_rng(seed), DTYPES[dtype], BUGS[bug]), seed=seed, questions=QUESTION
-        )
+        network = relu_network(np.random.default_rng(seed), DTYPES[dtype], BUGS[bug])
+        report = gk.examine(network, seed=seed, questions=QUESTION if bug == NONE else None)
         verdict = report.verdict.value
         tally.verdicts[verdict] += 1
         tally.forward.append(report.cost.forward)
@@ -92,7 +91,7 @@ PAGE = """# A ReLU network, {widths}
 Four rows of normal inputs, He-normal weights, {count:,} parameters, a hand-written backward in NumPy; every point
 has its own weights and inputs. Every bug sits in one layer, drawn with the point. The right gradient is asked at all
 {points} points in each precision, float32 beside its forward in float64, as is the default; the {bugs} bugs share a
-quarter as many points, half of them in each. Of the right gradient the numerical question alone is asked, of a bug all are.
+quarter as many points, half of them in each. Of the right gradient the numerical question alone is asked, of a bug all.
 """
 
 
