@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
 import gradcheck_kit as gk
-from benchmarks.peers import FAST, OURS, PEERS, SLOW, Peer, Subject, dense, elementwise
+from benchmarks.peers import FAST, NUMERICAL, OURS, PEERS, SLOW, VECTORISED, Peer, Subject, dense, elementwise
 
 REPEATS = 5
 LONG = 3.0  # seconds: longer ones have no start-up to speak of, and are not repeated
@@ -104,8 +104,8 @@ def _too_long(peer: Peer, history: list[tuple[int, float]], n: int) -> str:
     return f"about {seconds:.3g} s expected, more than {LONGEST:.0f}" if seconds > LONGEST else ""
 
 
-def _cell(found: dict[str, float], name: str) -> str:
-    base = found[OURS.name]
+def _cell(found: dict[str, float], name: str, beside: Peer = OURS) -> str:
+    base = found[beside.name]
     return f"{found[name]:.3g} ({found[name] / base:.2g}×)" if name in found else "–"
 
 
@@ -122,13 +122,15 @@ def _print_growth(history: History, left_out: list[str]) -> None:
 
 def of_slow_mode(n: int) -> None:
     """Beside a checker that builds the Jacobian, n → n."""
-    print(f"\nA right gradient at n = m = {n:,}, float64: seconds (median), and how many times gradcheck_kit's\n")
-    print(f"| subject | {OURS.name} | {SLOW.name} | {FAST.name} |\n|---|---|---|---|")
+    print(f"\nA right gradient at n = m = {n:,}, float64: seconds (median), and how many times those of the first\n")
+    asked = (NUMERICAL, OURS, VECTORISED, SLOW, FAST)
+    print("| subject | " + " | ".join(p.name for p in asked) + " |")
+    print("|---" * (1 + len(asked)) + "|")
     x = at(n)
     for subject in (elementwise(), dense(n)):
-        checks = [(p.name, lambda p=p, s=subject: _must_pass(p, s, x)) for p in (OURS, SLOW, FAST)]
+        checks = [(p.name, lambda p=p, s=subject: _must_pass(p, s, x)) for p in asked]
         found = medians(checks, REPEATS)
-        print(f"| {subject.name} | " + " | ".join(_cell(found, p.name) for p in (OURS, SLOW, FAST)) + " |", flush=True)
+        print(f"| {subject.name} | " + " | ".join(_cell(found, p.name, NUMERICAL) for p in asked) + " |", flush=True)
 
 
 class Scaled(torch.autograd.Function):

@@ -88,6 +88,15 @@ def ours(subject: Subject, x: Tensor) -> bool:
     return bool(gk.examine(subject.f, x))
 
 
+def numerical(subject: Subject, x: Tensor) -> bool:
+    """What the other checkers ask."""
+    return bool(gk.examine(subject.f, x, questions="directional"))
+
+
+def vectorised(subject: Subject, x: Tensor) -> bool:
+    return bool(gk.examine(gk.module(subject.f, x, vmap=True), questions="directional"))
+
+
 def torch_slow(subject: Subject, x: Tensor) -> bool:
     return bool(torch.autograd.gradcheck(subject.f, (_leaf(x),), raise_exception=False))
 
@@ -164,6 +173,8 @@ def jax_check_grads(subject: Subject, x: Tensor) -> bool:
 
 
 OURS = Peer("gradcheck_kit", ours, "gradcheck_kit")
+NUMERICAL = Peer("gradcheck_kit, the numerical question", numerical, "gradcheck_kit")
+VECTORISED = Peer("… with vmap=True", vectorised, "gradcheck_kit")
 SLOW = Peer("torch slow", torch_slow, builds_jacobian=True)
 FAST = Peer("torch fast", torch_fast)
 PEERS = (

@@ -18,6 +18,7 @@ from gradcheck_kit.subject import BudgetSpentError, UsageError
 from gradcheck_kit.verdict import of_ratio
 
 QUESTION = "batch"
+FEW_DIGITS = 2.0**-16  # with so few a function that is not the same for every order of its rows may look so by chance
 
 
 def ask(examination: Examination) -> list[Finding]:
@@ -67,6 +68,8 @@ def _found(examination: Examination) -> _Batch:
     rows = next((shapes[n][0] for n in declared if shapes.get(n) and shapes[n][0] > 1), 0)
     if rows == 0:
         raise NotAskedError("no batch axis")
+    if not subject.batch and examination.coarsest.unit_roundoff > FEW_DIGITS:
+        raise NotAskedError("a batch axis cannot be told in half precision; name it by batch=")
     names = subject.batch or tuple(n for n, shape in shapes.items() if shape and shape[0] == rows)
     for move in (nudged, shrunk):
         generator = examination.aside(f"{QUESTION}: {move.__name__}")
