@@ -104,7 +104,7 @@ def one(name: str, case: Case, mode: str, seed: int) -> Tally:
     subject = build.function(case.f, x, vjp=lambda u, at: _right_vjp(case, u, at), names=["x"], name=name)
     tally = Tally()
     with np.errstate(all="ignore"), measurements() as taken:
-        report = examine(subject, seed=seed, reference=reference)
+        report = examine(subject, seed=seed, reference=reference, questions=directional.QUESTION)
         tally.ratios = [_ratio(case, measured) for measured in taken if measured.estimate.smooth]
         for kind, resolution in resolutions_of(taken, report.require).items():
             tally.probes[kind].append(resolution)
