@@ -24,8 +24,6 @@ from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"
 STRIKES = 2
-STRIKES_IN_HALF_PRECISION = 3  # where its own forward is differentiated: at kinks the bound alone is not safe there
-FEW_DIGITS = 2.0**-16
 LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many inputs are wrong they share the effort
 LOST = 0.1  # a gradient further than this from what the same backward gives in float64 is wrong in its own precision,
 # unless the outputs themselves could not show so little
@@ -50,7 +48,6 @@ class _Case:
 
     measurements: list[Measurement]
     require: float
-    strikes_needed: int = STRIKES
     verdict: Verdict | None = None
     kink: bool = False
     outside: bool = False
@@ -73,7 +70,7 @@ class _Case:
             self.kink = True
         elif measurement.seen.comparison.outside_kink:
             self.outside = True
-        elif len(self.strikes()) >= self.strikes_needed:
+        elif len(self.strikes()) >= STRIKES:
             self._struck_out()
 
     def _struck_out(self) -> None:
@@ -139,9 +136,7 @@ def _still_open(cases: list[_Case]) -> bool:
 
 def _alone(examination: Examination, look: Look, names: Sequence[str], places: Places) -> Mapping[str, _Case]:
     """One look at each input alone: they share the cotangent, and so the VJPs."""
-    half = examination.reference is None and examination.coarsest.unit_roundoff > FEW_DIGITS
-    needed = STRIKES_IN_HALF_PRECISION if half else STRIKES
-    cases = {name: _Case([], examination.require, needed) for name in names}
+    cases = {name: _Case([], examination.require) for name in names}
     _agreeing(examination, places.lean(look) if names else None, cases, places)
     for attempt in attempts(look, examination.reference is not None):
         pending = [name for name in names if not cases[name].asked_enough]
