@@ -23,6 +23,7 @@ from torch import nn
 from reference_impls.datasets import mnist
 from reference_impls.networks import LeNet
 from reference_impls.optimizers import Adam
+from tests.networks import lenet_modules
 
 BATCH = 100
 MOST_TIMES_TORCH = 4.0
@@ -68,20 +69,7 @@ def numpy_side(network: LeNet, train: tuple[Images, Labels], test: tuple[Images,
 
 def twin(network: LeNet) -> nn.Sequential:
     """The same network in torch, with the same weights."""
-    module = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
+    module = nn.Sequential(*lenet_modules(padding=2))
     module.load_state_dict({name: torch.from_numpy(array) for name, array in network.state_dict().items()})
     return module
 

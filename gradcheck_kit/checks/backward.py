@@ -9,7 +9,7 @@ import numpy as np
 from gradcheck_kit.checks.examination import Examination, widened
 from gradcheck_kit.checks.reference import FLOAT64
 from gradcheck_kit.differences.probe import dithered, towards_zero
-from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Format, in_blocks, inner_of, is_finite, norm
+from gradcheck_kit.space import Array, Arrays, FloatVector, Format, in_blocks, inner_of, is_finite, norm
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
 
@@ -62,8 +62,7 @@ class Backward:
     @property
     def form(self) -> Format:
         """The coarsest format among the inputs and the cotangents."""
-        arrays = [*(self._point[name] for name in self.gradients), *self.cotangents.values()]
-        return max((FORMATS[self.library.dtype(array)] for array in arrays), key=lambda form: form.unit_roundoff)
+        return self._examination.coarsest
 
     def dithered(self) -> dict[str, Array]:
         """The gradients where point and cotangent have moved by a unit in the last place, at random."""

@@ -182,7 +182,7 @@ class Round:
             bound_at_kink=self._bound_at_kink(estimate, own, scale),
         )
         outside = comparison.excusable and not between_the_slopes(self.backward, estimate.kinked, tangents)
-        if estimate.kinked and outside:
+        if outside:
             comparison = replace(comparison, bound_at_kink=0.0)
         return Measurement(self, tangents, estimate, Seen(comparison, sizes))
 
