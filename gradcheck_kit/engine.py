@@ -28,6 +28,7 @@ from gradcheck_kit.checks.reference import FLOAT64, in_float64
 from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
 from gradcheck_kit.reproduction.lines import expect_place, reproduction
+from gradcheck_kit.sources import Watch, source_of
 from gradcheck_kit.space import Array, Arrays
 from gradcheck_kit.subject import BudgetSpentError, Forward, Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
@@ -99,7 +100,8 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
     """
     subject = resolve(target, inputs, vjp=vjp, names=names).restricted_to(wrt)
     asked, place = _chosen(questions, order), expect_place(save)
-    meter = Meter(subject, Budget.of(budget))
+    watch = Watch()
+    meter = Meter(watch.over(subject), Budget.of(budget))
     generator, demand = generator_of(seed), None if require is None else _positive(require)
     findings: list[Finding] = []
     unasked, lacking = _left_out(asked, subject), list[str]()
@@ -133,6 +135,8 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
         reference="native" if found is None else found.name,
         not_asked=tuple(unasked),
         environment=environment_now(),
+        source=source_of(subject),
+        ran=watch.sources,
     )
     if report:
         return report

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradcheck_kit.sources import Source
 from gradcheck_kit.verdict import Verdict, overall
 
 SCHEMA = 1
@@ -143,6 +144,8 @@ class Report:
         environment: versions of Python and of the libraries.
         exploration: of a search (`explore`): what it looked at, and the failing input.
         reproduction: of a check that did not pass: lines to paste that repeat it.
+        source: where the backward is written; None where it has no Python source.
+        ran: the user's own functions that ran in a backward, where each is written.
     """
 
     subject: str
@@ -158,6 +161,8 @@ class Report:
     environment: dict[str, str] = field(default_factory=dict)
     exploration: Exploration | None = None
     reproduction: Reproduction | None = None
+    source: Source | None = None
+    ran: tuple[Source, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -239,6 +244,8 @@ class Report:
             "environment": dict(self.environment),
             "exploration": None if self.exploration is None else json.loads(json.dumps(asdict(self.exploration))),
             "reproduction": None if self.reproduction is None else json.loads(json.dumps(asdict(self.reproduction))),
+            "source": None if self.source is None else self.source.to_dict(),
+            "ran": [source.to_dict() for source in self.ran],
         }
 
     def to_json(self, path: str | Path) -> None:

@@ -18,7 +18,8 @@ PACKAGES = ("gradcheck_kit", "reference_impls")
 LAYERS = (
     {"space", "subject"},
     {"differences"},
-    {"verdict", "report", "literals"},
+    {"sources"},
+    {"verdict", "report", "literals", "record"},
     {"checks", "locate", "diagnose", "reproduction"},
     {"provenance", "engine", "side_by_side"},
     {"exploration"},

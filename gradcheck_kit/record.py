@@ -1,0 +1,88 @@
+"""All that a whole run has checked, as plain JSON: what pytest, the command line and CI write, merge and read."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradcheck_kit.report import SCHEMA
+from gradcheck_kit.subject import UsageError
+from gradcheck_kit.verdict import Verdict, overall
+
+Entry = dict[str, Any]
+"""One check: `Report.to_dict()` with "name", "where" (a test's id, a command's argument) and "oracle"."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The checks of a run.
+
+    Attributes:
+        subjects: one entry a check, in the order of `where` and then of the checks themselves.
+        not_run: what was not run, and why: "what: why".
+        environment: versions of Python and of the libraries.
+    """
+
+    subjects: tuple[Entry, ...]
+    not_run: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASS only if something was checked and all of it passed."""
+        return overall(Verdict(entry["verdict"]) for entry in self.subjects)
+
+    def count(self, verdict: Verdict) -> int:
+        return sum(entry["verdict"] == verdict.value for entry in self.subjects)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict.value,
+            "environment": dict(self.environment),
+            "subjects": list(self.subjects),
+            "not_run": list(self.not_run),
+        }
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `to_dict()` to a file."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def entry(report: dict[str, Any], where: str) -> Entry:
+    """The entry of one check from `Report.to_dict()`."""
+    rest = {key: value for key, value in report.items() if key != "schema"}
+    return {"name": report["subject"], "where": where, "oracle": "differences", **rest}
+
+
+def read(path: str | Path) -> Record:
+    """A record from its JSON file; a single report's file is a record of one.
+
+    Raises:
+        UsageError: no such file, no JSON, or JSON of another schema.
+    """
+    try:
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise UsageError(f"cannot read {path}: {problem.strerror}") from None
+    except ValueError as problem:
+        raise UsageError(f"{path} is no JSON ({problem}); pass a report written by gradcheck_kit") from None
+    if not isinstance(held, dict) or held.get("schema") != SCHEMA or not ({"subjects", "findings"} & held.keys()):
+        raise UsageError(f"{path} is no gradcheck_kit report of schema {SCHEMA}; write it anew with this version")
+    entries = held["subjects"] if "subjects" in held else [entry(held, held["subject"])]
+    environment = tuple(sorted(held.get("environment", {}).items()))
+    return Record(tuple(entries), tuple(held.get("not_run", ())), environment)
+
+
+def merged(records: Sequence[Record]) -> Record:
+    """One record of several: of shards, or of workers."""
+    subjects = sorted((entry for record in records for entry in record.subjects), key=lambda entry: str(entry["where"]))
+    not_run = dict.fromkeys(_all(record.not_run for record in records))
+    environment = dict(pair for record in records for pair in record.environment)
+    return Record(tuple(subjects), tuple(not_run), tuple(sorted(environment.items())))
+
+
+def _all(lists: Iterable[Iterable[str]]) -> Iterable[str]:
+    return (item for items in lists for item in items)
