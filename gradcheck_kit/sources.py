@@ -36,7 +36,8 @@ class Source:
 class Watch:
     """Sees which Python functions outside of libraries run in the first evaluation of a pullback.
 
-    What runs in a thread that Python did not start, as the backward of a CUDA tensor does, is not seen.
+    What runs in a thread that Python did not start, as the backward of a CUDA tensor does, is not seen. Nor is anything
+    while a profiler runs, which has the one hook there is.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class Watch:
         pullback = subject.pullback
 
         def first_watched(point: Arrays, cotangents: Arrays) -> Mapping[str, Array | None]:
-            if self._watched:
+            if self._watched or sys.getprofile() is not None:
                 return pullback(point, cotangents)
             self._watched = True
             with self._watching():
@@ -63,8 +64,7 @@ class Watch:
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """Python's profiling hook (`sys.setprofile`), put back as it was."""
-        before = sys.getprofile()
+        """Python's profiling hook (`sys.setprofile`), taken out again."""
 
         def saw(frame: FrameType, event: str, _: Any) -> None:
             if event == "call":
@@ -74,7 +74,7 @@ class Watch:
         try:
             yield
         finally:
-            sys.setprofile(before)
+            sys.setprofile(None)
 
 
 def source_of(subject: Subject) -> Source | None:

@@ -1,5 +1,6 @@
 """Where the code under test is written, and the record of all that a run has checked."""
 
+import cProfile
 import json
 import sys
 from pathlib import Path
@@ -87,17 +88,15 @@ def test_a_decorated_backward_inside_a_torch_callable_is_seen_on_the_line_of_its
 
 
 def test_the_profiling_hook_is_afterwards_as_before() -> None:
-    def mine(*_: Any) -> None:
-        pass
+    gk.examine(Doubling(), X)
+    with pytest.raises(AssertionError):
+        gk.examine(passed_on, X, vjp=lambda u, _: never_run(u))
+    assert sys.getprofile() is None
 
-    sys.setprofile(mine)
-    try:
-        gk.examine(Doubling(), X)
-        with pytest.raises(AssertionError):
-            gk.examine(passed_on, X, vjp=lambda u, _: never_run(u))
-        assert sys.getprofile() is mine
-    finally:
-        sys.setprofile(None)
+
+def test_a_profiler_that_runs_keeps_the_hook() -> None:
+    with cProfile.Profile():
+        assert gk.examine(Doubling(), X)
 
 
 def record_of(*pairs: tuple[str, Doubling]) -> Record:
