@@ -81,6 +81,8 @@ class Tally:
         self.verdicts[(gradient, beside), verdict] += 1
         if verdict != DEMANDED[gradient]:
             causes = {finding.cause or finding.question for finding in report.findings if not finding.verdict}
+            if gradient == WRONG_ONE and all(finding.analytic == 0.0 for finding in report.findings):
+                causes = {f"rightly: the gradient is zero there, and so is {FACTOR} times it"}
             self.notable.append((seed, gradient, beside, verdict, ", ".join(sorted(causes))))
 
 
