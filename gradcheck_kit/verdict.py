@@ -7,6 +7,9 @@ from enum import Enum
 
 CLEAR_MARGIN = 3.0  # a discrepancy counts against a gradient from three bounds on: a bound is honest, not infallible
 CLEAR_PART = 0.1  # … and only where the bound is small beside the derivative itself
+# In half precision a kink that the wide steps step over moved the number by up to 5.3 bounds; in turn the bound, which
+# is rarely small there, may be larger.
+COARSE_MARGIN, COARSE_PART = 6.0, 0.2
 CLEARING = 3.0  # a retry that agrees clears an earlier strike if it would have seen a third of that discrepancy
 
 DEFAULT_REQUIRE = {"float64": 1e-6, "float32": 1e-2, "float16": 0.1, "bfloat16": 0.3}
@@ -69,6 +72,7 @@ class Comparison:
             where some output alone shows that it does not.
         own: the part of the bound that is the backward's own rounding; a gradient no larger may be a zero that
             rounding has touched.
+        coarse: whether the steps are those of half precision, and a kink may hide between them.
     """
 
     analytic: float
@@ -79,6 +83,7 @@ class Comparison:
     ground: float
     bound_at_kink: float | None = None
     own: float = 0.0
+    coarse: bool = False
 
     @property
     def discrepancy(self) -> float:
@@ -122,7 +127,8 @@ class Comparison:
         if not math.isfinite(self.numeric):
             return False
         size = max(self.slope, self.scale)
-        return self.discrepancy > CLEAR_MARGIN * self.bound and self.bound <= CLEAR_PART * size
+        margin, part = (COARSE_MARGIN, COARSE_PART) if self.coarse else (CLEAR_MARGIN, CLEAR_PART)
+        return self.discrepancy > margin * self.bound and self.bound <= part * size
 
     def clears(self, earlier: "Comparison", require: float) -> bool:
         """Whether this agreement is sharp enough to take an earlier discrepancy back."""

@@ -15,6 +15,8 @@ from gradcheck_kit.verdict import (
     CLEAR_MARGIN,
     CLEAR_PART,
     CLEARING,
+    COARSE_MARGIN,
+    COARSE_PART,
     DEFAULT_REQUIRE,
     REQUIRE_BESIDE_FLOAT64,
     Comparison,
@@ -79,8 +81,9 @@ def comparison(
     ground: float = 1.0,
     bound_at_kink: float | None = None,
     own: float = 0.0,
+    coarse: bool = False,
 ) -> Comparison:
-    return Comparison(analytic, numeric, bound, scale, slope, ground, bound_at_kink, own)
+    return Comparison(analytic, numeric, bound, scale, slope, ground, bound_at_kink, own, coarse)
 
 
 OUTCOMES = {
@@ -151,7 +154,8 @@ def test_the_truth_table_of_one_comparison(name: str) -> None:
 @pytest.mark.parametrize("factor", [2.0**-40, 2.0**40])
 def test_the_outcome_does_not_depend_on_the_unit(name: str, factor: float) -> None:
     given, wanted = OUTCOMES[name]
-    scaled = Comparison(*(None if value is None else factor * value for value in vars(given).values()))
+    sizes = {field: value for field, value in vars(given).items() if isinstance(value, float)}
+    scaled = replace(given, **{field: factor * value for field, value in sizes.items()})
     assert scaled.outcome(REQUIRE) is wanted
 
 
@@ -184,9 +188,18 @@ def test_the_demand_beside_a_float64_forward_is_sharper_or_the_same() -> None:
     assert REQUIRE_BESIDE_FLOAT64["float32"] < DEFAULT_REQUIRE["float32"]
 
 
-def test_a_strike_needs_a_bound_small_beside_the_derivative() -> None:
-    for part, wanted in ((0.9 * CLEAR_PART, STRIKE), (1.1 * CLEAR_PART, UNDECIDED)):
-        assert comparison(analytic=10.0, scale=1.0, slope=1.0, bound=part).outcome(REQUIRE) is wanted
+@pytest.mark.parametrize(("coarse", "part"), [(False, CLEAR_PART), (True, COARSE_PART)])
+def test_a_strike_needs_a_bound_small_beside_the_derivative(coarse: bool, part: float) -> None:
+    for bound, wanted in ((0.9 * part, STRIKE), (1.1 * part, UNDECIDED)):
+        given = comparison(analytic=10.0, scale=1.0, slope=1.0, bound=bound, coarse=coarse)
+        assert given.outcome(REQUIRE) is wanted
+
+
+def test_half_precision_demands_more_bounds_of_discrepancy() -> None:
+    between = comparison(analytic=1.0, numeric=0.5, bound=0.1)
+    assert CLEAR_MARGIN < between.discrepancy / between.bound < COARSE_MARGIN
+    assert between.outcome(REQUIRE) is STRIKE
+    assert replace(between, coarse=True).outcome(REQUIRE) is UNDECIDED
 
 
 @pytest.mark.parametrize(
