@@ -1,0 +1,10 @@
+"""The networks as fast as NumPy goes, derived from the readable ones step by step.
+
+``FastMLP(network)`` shares the parameters of ``network``, a ``reference_impls.networks.MLP``, and computes the same
+loss and gradients up to rounding; ``InPlaceSGD`` is ``SGD`` to the last bit.
+"""
+
+from reference_impls.fast.mlp import FastMLP
+from reference_impls.fast.sgd import InPlaceSGD
+
+__all__ = ["FastMLP", "InPlaceSGD"]
