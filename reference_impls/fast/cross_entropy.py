@@ -64,7 +64,9 @@ class CrossEntropy:
     def _find_places(self, labels: Array) -> None:
         """Where in the flattened logits each row's label is: ``label * rows + row``."""
         classes, rows = self.logits.shape
-        labels = class_labels("CrossEntropy", labels, rows, classes)
+        # A negative number read as an unsigned one is huge, so one maximum asks both bounds.
+        if not (is_plain(labels, rows) and np.maximum.reduce(labels.view(np.uintp)) < classes):
+            labels = class_labels("CrossEntropy", labels, rows, classes)
         if labels.ndim != 1:
             raise ValueError(
                 f"CrossEntropy: labels have shape {labels.shape}; the fast form takes integers of shape ({rows},), "
@@ -72,3 +74,13 @@ class CrossEntropy:
             )
         np.multiply(labels, rows, out=self._place)
         np.add(self._place, self._row, out=self._place)
+
+
+def is_plain(labels: object, rows: int) -> bool:
+    """Are these contiguous integers (rows,) of the dtype that NumPy indexes with?"""
+    return (
+        isinstance(labels, np.ndarray)
+        and labels.dtype == np.intp
+        and labels.shape == (rows,)
+        and labels.flags.c_contiguous
+    )
