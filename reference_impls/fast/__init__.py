@@ -4,7 +4,8 @@
 loss and gradients up to rounding; ``InPlaceSGD`` is ``SGD`` to the last bit.
 """
 
+from reference_impls.fast.lenet import FastLeNet
 from reference_impls.fast.mlp import FastMLP
 from reference_impls.fast.sgd import InPlaceSGD
 
-__all__ = ["FastMLP", "InPlaceSGD"]
+__all__ = ["FastLeNet", "FastMLP", "InPlaceSGD"]
