@@ -1,11 +1,12 @@
 """The trainers that are timed: each makes one SGD step on a batch and says the loss before it.
 
 All start from the weights of one readable network and see the same batches. A trainer that cannot run here raises
-`LeftOut` with the reason.
+`NotRunnableError` with the reason.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ BATCH = 100
 RATE = 0.1
 
 
-class LeftOut(Exception):
+class NotRunnableError(Exception):
     """A trainer that does not run on this machine; the message says why."""
 
 
@@ -140,7 +141,7 @@ def torch_compiled(task: Task) -> Step:
     try:
         step(0)  # compiles; a throwaway, on weights that the run below starts with again
     except Exception as error:  # whatever the compiler raises, it is its reason
-        raise LeftOut(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+        raise NotRunnableError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
     module.load_state_dict(_twin(task).state_dict())
     return step
 
@@ -150,7 +151,7 @@ def jax_jit(task: Task) -> Step:
     try:
         from benchmarks.trainer_in_jax import trainer
     except ImportError as error:
-        raise LeftOut(f"{error}; install it with pip install 'gradcheck-kit[peers]'") from error
+        raise NotRunnableError(f"{error}; install it with pip install 'gradcheck-kit[peers]'") from error
     return trainer(task.network(), task.x, task.labels, task.batch, RATE)
 
 
@@ -190,7 +191,7 @@ def operations(products: tuple[int, ...]) -> int:
 
 
 def _mlp(sizes: list[int], x: Array, labels: Array, goal: float, steps: int) -> Task:
-    pairs = list(zip(sizes, sizes[1:], strict=False))
+    pairs = list(pairwise(sizes))
 
     def modules() -> list[nn.Module]:
         return [module for pair in pairs for module in (nn.Linear(*pair), nn.ReLU())][:-1]

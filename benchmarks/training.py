@@ -1,8 +1,8 @@
 """How fast do our networks train beside torch's and JAX's, on one thread? `python -m benchmarks.training`.
 
-Every trainer makes SGD steps on the same batches of MNIST in float32, from the same weights, with gradients that are there
-to be read after the backward. They take turns, some steps each, forwards and backwards through the list, and in every
-round a large matrix product is timed as well. What is printed are medians, and ratios of times taken in the same round.
+Every trainer makes SGD steps on the same batches of MNIST in float32, from the same weights, with gradients that are
+there to be read after the backward. They take turns, some steps each, forwards and backwards through the list, and in
+every round a large matrix product is timed too. What is printed are medians, and ratios of times taken in one round.
 """
 
 # ruff: noqa: E402 - the number of threads is set before the imports that read it
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import measured_here
-from benchmarks.trainers import BATCH, TRAINERS, LeftOut, Step, Task, tasks
+from benchmarks.trainers import BATCH, TRAINERS, NotRunnableError, Step, Task, tasks
 from reference_impls.datasets import mnist
 
 EAGER, FAST = "torch eager, preloaded", "NumPy, fast"
@@ -72,7 +72,7 @@ def measure(task: Task, rounds: int) -> tuple[dict[str, Timing], dict[str, str],
     for name, trainer in TRAINERS.items():
         try:
             timings[name] = Timing(trainer(task))
-        except LeftOut as reason:
+        except NotRunnableError as reason:
             left_out[name] = str(reason)
     for timing in timings.values():
         timing.turn(WARM_UP)
@@ -105,8 +105,8 @@ def times_eager(timing: Timing, eager: Timing) -> tuple[float, float, float]:
 def print_table(task: Task, timings: dict[str, Timing], left_out: dict[str, str], rate: float) -> None:
     print(f"\n## {task.title}\n")
     print(
-        f"{task.operations / 1e6:.2f} million multiplications and additions an example. The machine's rate, of a product "
-        f"of {PRODUCT}×{PRODUCT} matrices, is {rate / 1e9:.0f} thousand million a second.\n"
+        f"{task.operations / 1e6:.2f} million multiplications and additions an example. The machine's rate, of a "
+        f"product of {PRODUCT}×{PRODUCT} matrices, is {rate / 1e9:.0f} thousand million a second.\n"
     )
     print("| trainer | examples/s | times torch eager (quartiles) | of the machine's rate |")
     print("|---|---|---|---|")

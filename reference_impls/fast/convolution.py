@@ -21,6 +21,7 @@ im2col copies every x to k² places, so that this becomes one product. Instead:
    on, counted with the zeros, and ``C[(c, q + j), (k - 1 - i, f, q)] = W[f, c, i, j]``. Strips that overlap add up.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class StripConvolution:
         dz: the gradient of the output, to be filled before ``gradient_of_filters`` and ``gradient_of_input``.
     """
 
-    def __init__(  # noqa: PLR0913 - the sizes of two arrays and a cut
+    def __init__(
         self, filters: int, channels: int, kernel: int, size: int, width: int, batch: int, dtype: np.dtype[Any]
     ) -> None:
         """Allocate all memory for square images.
@@ -117,7 +118,7 @@ def _rows_as_vectors(array: Array) -> Array:
 
 def _matrix(band: Array, axes: int) -> Array:
     """The contiguous array with its first ``axes`` axes as rows and the others as columns."""
-    rows = int(np.prod(band.shape[:axes]))
+    rows = math.prod(band.shape[:axes])
     return band.reshape(rows, band.size // rows)
 
 
@@ -125,4 +126,6 @@ def _diagonals(band: Array) -> Array:
     """The view (filters, width, k, channels, k) of the elements (f, q, i, c, q + j) of a band."""
     filters, width, k, channels, wide = band.shape
     by_filter, by_q, by_i, by_c, by_column = band.strides
-    return as_strided(band, (filters, width, k, channels, wide - width + 1), (by_filter, by_q + by_column, by_i, by_c, by_column))
+    return as_strided(
+        band, (filters, width, k, channels, wide - width + 1), (by_filter, by_q + by_column, by_i, by_c, by_column)
+    )

@@ -16,14 +16,15 @@ three affine layers. From it:
    a transposed view of an array (channels, rows, columns, batch), which flattens without a copy.
 6. All memory is allocated once, and nobody asks for the gradient of the images: as in ``mlp``.
 
-Equal numbers aside, ``z + b`` may round two different z to equal ones, of which the textbook then takes the first and
-this the larger. Both are gradients at a tie to within rounding.
+Where ``z + b`` rounds two different z to one number, the textbook gives the gradient to the first of them and this to
+the larger: the one place where the two differ by more than rounding, and then only in where the maximum lies.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from reference_impls.fast.classifier import FastClassifier
 from reference_impls.fast.convolution import StripConvolution
@@ -33,30 +34,64 @@ from reference_impls.layers.arguments import image_batch
 from reference_impls.layers.layer import Array
 from reference_impls.networks.lenet import PADDING, LeNet
 
-# Measured: narrower strips multiply fewer zeros, and their products are too small for a BLAS.
+SIZE = 32  # rows and columns of an image with its border
+# Of each convolution's strips. Measured: narrower ones multiply fewer zeros, but a BLAS is slow on small
+# products, and the overlaps are copied.
 WIDTHS = (4, 2)
 
 
-@dataclass
 class Stage:
-    """A convolution, its pool, and what comes out of the ReLU behind them, (rows, channels, columns, batch)."""
+    """Convolution, pool, bias and ReLU, from images (rows, channels, columns, batch) to such of half the size.
 
-    convolution: StripConvolution
-    pool: PairPool
-    out: Array
-    dout: Array
-    positive: Array
+    Attributes:
+        out: the latest output.
+        features: its memory as (channels * rows * columns, batch), if it was made with ``channels_first``.
+    """
 
-    def in_strips(self, array: Array) -> Array:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        size: int,
+        width: int,
+        batch: int,
+        dtype: np.dtype[Any],
+        *,
+        channels_first: bool = False,
+    ) -> None:
+        """Allocate for filters of ``shape``, images of ``size`` rows and columns, and strips of ``width`` columns."""
+        filters, channels, kernel, _ = shape
+        self.convolution = StripConvolution(filters, channels, kernel, size, width, batch, dtype)
+        self._pool = PairPool(self.convolution.dz.shape, dtype)
+        half = (size - kernel + 1) // 2
+        rows_first, as_they_lie = ((half, filters, half, batch), (0, 1, 2, 3))
+        if channels_first:
+            rows_first, as_they_lie = ((filters, half, half, batch), (1, 0, 2, 3))
+        memory = np.empty(rows_first, dtype)
+        self.features = memory.reshape(-1, batch)
+        self.out = memory.transpose(as_they_lie)
+        self._dout, self._positive = np.empty_like(self.out), np.empty_like(self.out, np.bool_)
+
+    def forward(self, x: Array, W: Array, b: Array) -> Array:
+        """Return ``out``."""
+        self._pool.forward(self.convolution.forward(x, W), self._in_strips(self.out))
+        np.add(self.out, b[:, np.newaxis, np.newaxis], out=self.out)
+        return np.maximum(self.out, 0, out=self.out)
+
+    def backward(self, dout: Array, dW: Array, db: Array) -> None:
+        """Write the gradients of W and b into ``dW`` and ``db``."""
+        np.multiply(dout, np.greater(self.out, 0, out=self._positive), out=self._dout)
+        np.add.reduce(self._dout, axis=(0, 2, 3), out=db)
+        self._pool.backward(self._in_strips(self._dout), self.convolution.dz)
+        self.convolution.gradient_of_filters(dW)
+
+    def _in_strips(self, array: Array) -> Array:
         """(rows, channels, columns, batch) as a view (strips, rows, channels, columns of a strip, batch)."""
         rows, channels, columns, batch = array.shape
         strips = len(self.convolution.dz)
         by_row, by_channel, by_column, by_image = array.strides
         width = columns // strips
-        shape = (strips, rows, channels, width, batch)
-        return np.lib.stride_tricks.as_strided(
-            array, shape, (width * by_column, by_row, by_channel, by_column, by_image)
-        )
+        by_axis = (width * by_column, by_row, by_channel, by_column, by_image)
+        return as_strided(array, (strips, rows, channels, width, batch), by_axis)
 
 
 @dataclass
@@ -65,7 +100,7 @@ class Memory:
 
     Attributes:
         image: (32, 1, 32, batch), zero on the border if the images are smaller.
-        stages: the two convolutions.
+        stages: the two of a convolution each.
         h: the inputs of the three affine layers, (units, batch); ``h[0]`` is the second stage's output.
         dh: their gradients.
         positive: where each of h is positive.
@@ -83,77 +118,70 @@ class Memory:
 
 
 class FastLeNet(FastClassifier[Memory]):
-    """``FastLeNet(LeNet(rng, dtype=np.float32))`` computes what that LeNet computes, on the same parameters."""
+    """``FastLeNet(LeNet(rng))`` computes what that LeNet computes, on the same parameters."""
 
     network: LeNet
 
     def __init__(self, network: LeNet) -> None:
         """Share the arrays of ``network``; TypeError if they are float16."""
         super().__init__(network)
-        self._padding = PADDING[network.image_size]
+        padding = PADDING[network.image_size]
+        self._inside = slice(padding, SIZE - padding)
 
     def _rows_of(self, x: Array) -> Array:
         x, size = image_batch("FastLeNet", x), self.network.image_size
         if x.shape[1:] != (1, size, size):
-            raise ValueError(f"FastLeNet: x has shape {x.shape}; pass (batch, 1, {size}, {size})")
+            raise ValueError(
+                f"FastLeNet: x has shape {x.shape}; pass (batch, 1, {size}, {size}), as "
+                f"x.reshape(-1, 1, {size}, {size})"
+            )
         return x
 
     def _allocate(self, batch: int, dtype: np.dtype[Any]) -> Memory:
-        def stage(filters: int, channels: int, size: int, width: int, features_first: bool) -> Stage:
-            convolution = StripConvolution(filters, channels, 5, size, width, batch, dtype)
-            half = (size - 4) // 2
-            shape, order = ((filters, half, half, batch), (1, 0, 2, 3)) if features_first else ((half, filters, half, batch), (0, 1, 2, 3))
-            out, dout, positive = (np.empty(shape, kind).transpose(order) for kind in (dtype, dtype, np.bool_))
-            return Stage(convolution, PairPool(convolution.dz.shape, dtype), out, dout, positive)
-
-        stages = stage(6, 1, 32, WIDTHS[0], False), stage(16, 6, 14, WIDTHS[1], True)
-        units = [(self.params[f"{i}.W"].shape[0], batch) for i in (3, 4)]
-        def flat(array: Array) -> Array:
-            return array.transpose(1, 0, 2, 3).reshape(-1, batch)
+        first = Stage(self.params["0.W"].shape, SIZE, WIDTHS[0], batch, dtype)
+        second = Stage(self.params["1.W"].shape, len(first.out), WIDTHS[1], batch, dtype, channels_first=True)
+        units = [len(self.params[f"{i}.W"]) for i in (2, 3, 4)]
         return Memory(
-            image=np.zeros((32, 1, 32, batch), dtype),
-            stages=stages,
-            h=[flat(stages[1].out), *(np.empty(shape, dtype) for shape in units)],
-            dh=[flat(stages[1].dout), *(np.empty(shape, dtype) for shape in units)],
-            positive=[flat(stages[1].positive), *(np.empty(shape, np.bool_) for shape in units)],
+            image=np.zeros((SIZE, 1, SIZE, batch), dtype),
+            stages=(first, second),
+            h=[second.features, *(np.empty((n, batch), dtype) for n in units[1:])],
+            dh=[np.empty((n, batch), dtype) for n in units],
+            positive=[np.empty((n, batch), np.bool_) for n in units],
             ones=np.ones(batch, dtype),
             cross_entropy=CrossEntropy(self.params["4.b"].size, batch, dtype),
         )
 
     def _forward(self, x: Array, memory: Memory) -> None:
-        inside = slice(self._padding, 32 - self._padding)
-        np.copyto(memory.image[inside, 0, inside], x[:, 0].transpose(1, 2, 0))
-        image = memory.image
+        images = memory.image
+        np.copyto(images[self._inside, 0, self._inside], x[:, 0].transpose(1, 2, 0))
         for i, stage in enumerate(memory.stages):
-            z = stage.convolution.forward(image, self.params[f"{i}.W"])
-            stage.pool.forward(z, stage.in_strips(stage.out))
-            np.add(stage.out, self.params[f"{i}.b"][:, np.newaxis, np.newaxis], out=stage.out)
-            image = np.maximum(stage.out, 0, out=stage.out)
-        for i, (h, out) in enumerate(zip(memory.h, [*memory.h[1:], memory.cross_entropy.logits], strict=True), start=2):
+            images = stage.forward(images, self.params[f"{i}.W"], self.params[f"{i}.b"])
+        outputs = [*memory.h[1:], memory.cross_entropy.logits]
+        for i, (h, out) in enumerate(zip(memory.h, outputs, strict=True), start=2):
             np.matmul(self.params[f"{i}.W"].T, h, out=out)
             np.add(out, self.params[f"{i}.b"][:, np.newaxis], out=out)
             if i < 4:
                 np.maximum(out, 0, out=out)
 
     def _backward(self, dlogits: Array, memory: Memory, *, of_input: bool) -> Array | None:
-        dz = dlogits
-        for i in (4, 3, 2):
-            h, dh, positive = memory.h[i - 2], memory.dh[i - 2], memory.positive[i - 2]
-            np.matmul(h, dz.T, out=self.grads[f"{i}.W"])
-            np.matmul(dz, memory.ones, out=self.grads[f"{i}.b"])
-            np.matmul(self.params[f"{i}.W"], dz, out=dh)
-            dz = np.multiply(dh, np.greater(h, 0, out=positive), out=dh)
-        for i in (1, 0):
-            stage = memory.stages[i]
-            np.add.reduce(stage.dout, axis=(0, 2, 3), out=self.grads[f"{i}.b"])
-            stage.pool.backward(stage.in_strips(stage.dout), stage.convolution.dz)
-            stage.convolution.gradient_of_filters(self.grads[f"{i}.W"])
-            if i == 1:
-                before = memory.stages[0]
-                dx = stage.convolution.gradient_of_input()
-                np.multiply(dx, np.greater(before.out, 0, out=before.positive), out=before.dout)
+        first, second = memory.stages
+        dfeatures = self._affine_backward(dlogits, memory)
+        rows, filters, columns, batch = second.out.shape
+        dout = dfeatures.reshape(filters, rows, columns, batch).transpose(1, 0, 2, 3)
+        second.backward(dout, self.grads["1.W"], self.grads["1.b"])
+        first.backward(second.convolution.gradient_of_input(), self.grads["0.W"], self.grads["0.b"])
         if not of_input:
             return None
-        inside = slice(self._padding, 32 - self._padding)
-        dimage = memory.stages[0].convolution.gradient_of_input()[inside, 0, inside]
-        return np.ascontiguousarray(dimage.transpose(2, 0, 1)[:, np.newaxis])
+        dimages = first.convolution.gradient_of_input()[self._inside, 0, self._inside]
+        return np.ascontiguousarray(dimages.transpose(2, 0, 1)[:, np.newaxis])
+
+    def _affine_backward(self, dz: Array, memory: Memory) -> Array:
+        """Return the gradient of the features, (units, batch), and fill ``grads`` of the affine layers."""
+        for i in (4, 3, 2):
+            h, dh = memory.h[i - 2], memory.dh[i - 2]
+            np.matmul(h, dz.T, out=self.grads[f"{i}.W"])
+            np.matmul(dz, memory.ones, out=self.grads[f"{i}.b"])
+            dz = np.matmul(self.params[f"{i}.W"], dz, out=dh)
+            if i > 2:
+                np.multiply(dh, np.greater(h, 0, out=memory.positive[i - 2]), out=dh)
+        return dz

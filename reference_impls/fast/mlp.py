@@ -4,12 +4,13 @@ The textbook (``reference_impls.networks.MLP``), for every hidden layer i with `
 
 ``z_i = h_{i-1} @ W_i + b_i``, ``h_i = relu(z_i)``; and for the last layer z is the logits.
 
-``dW_i = h_{i-1}.T @ dz_i``, ``db_i = sum(dz_i)`` over the rows, ``dh_{i-1} = dz_i @ W_i.T``, ``dz_i = dh_i * (z_i > 0)``.
+``dW_i = h_{i-1}.T @ dz_i``, ``db_i = sum(dz_i)`` over the rows, ``dh_{i-1} = dz_i @ W_i.T``, and
+``dz_i = dh_i * (z_i > 0)``.
 
 1. Every array of a batch has the same shape in every step. So all are allocated once, and ``out=`` writes into them;
    ``dW_i`` and ``db_i`` are written straight into ``grads``.
-2. ReLU may overwrite its input: ``h_i > 0`` wherever ``z_i > 0``, so z is not needed for its backward, and ``z_i + b_i``
-   and ``h_i`` are one array after another in the same memory. So are ``dh_i`` and ``dz_i``.
+2. ReLU may overwrite its input: ``h_i > 0`` exactly where ``z_i > 0``, so its backward does not need z. The product,
+   z and h are one array after another in the same memory, and so are ``dh_i`` and ``dz_i``.
 3. Nobody asks for the gradient of x in training: ``dh_0``, one of the three large products of the first layer, falls
    away.
 4. The softmax works along the classes, of which there are few. It is several times faster on the transposed logits,
@@ -55,7 +56,7 @@ class Memory:
 
 
 class FastMLP(FastClassifier[Memory]):
-    """``FastMLP(MLP([784, 128, 10], rng, dtype=np.float32))`` computes what that MLP computes, on the same parameters."""
+    """``FastMLP(MLP([784, 128, 10], rng))`` computes what that MLP computes, on the same parameters."""
 
     network: MLP
 

@@ -4,7 +4,7 @@ The textbook (``reference_impls.layers.MaxPool2d``) gives a window's cotangent t
 
 1. The maximum of four is that of two pairs: first of the columns in each row, then of the two rows. Each is one
    call of ``maximum`` of two views. In both, the first wins a tie, and so does the first of the four.
-2. Two masks say who won: ``left >= right`` of each row, ``top >= bottom`` of each window. The input is not needed again.
+2. Two masks say who won: ``left >= right`` of each row, ``top >= bottom`` of each window. The backward needs no more.
 3. The loser gets what the winner leaves: ``d_bottom = d - d_top`` is d or 0 exactly.
 """
 

@@ -1,0 +1,93 @@
+"""InPlaceSGD is SGD to the last bit, whatever the shapes, the options and the arrays that bring the gradients."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from reference_impls.fast import InPlaceSGD
+from reference_impls.fast.sgd import BLOCK
+from reference_impls.optimizers import SGD
+
+Array = npt.NDArray[Any]
+
+SHAPES = {
+    "0-d": (),
+    "vector": (5,),
+    "empty": (0, 3),
+    "some blocks and a part": (3 * BLOCK // 100 + 7, 100),
+    "rows longer than a block": (2, BLOCK + 1),
+    "filters": (6, 1, 5, 5),
+}
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"weight_decay": 0.01},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01},
+    {"momentum": 0.9, "nesterov": True},
+    {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+]
+
+
+def arrays(rng: np.random.Generator, dtype: Any) -> dict[str, Array]:
+    return {name: np.asarray(rng.normal(size=shape)).astype(dtype) for name, shape in SHAPES.items()}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("same_arrays", [True, False], ids=["the same arrays", "new arrays"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_every_step_is_sgds_to_the_last_bit(options: dict[str, Any], same_arrays: bool, dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    ours = arrays(rng, dtype)
+    theirs = {name: array.copy() for name, array in ours.items()}
+    mine, textbook = InPlaceSGD(ours, 0.1, **options), SGD(theirs, 0.1, **options)
+    held = {name: np.empty_like(array) for name, array in ours.items()}
+    for _ in range(3):
+        fresh = arrays(rng, dtype)
+        for name, array in held.items():
+            array[...] = fresh[name]
+        mine.step(held if same_arrays else fresh)
+        textbook.step(fresh)
+        mine.lr = textbook.lr = textbook.lr * 0.5  # acts at once
+        for name, array in ours.items():
+            np.testing.assert_array_equal(array, theirs[name])
+            np.testing.assert_array_equal(held[name], fresh[name], err_msg="gradients are only read")
+
+
+def test_a_column_major_parameter_moves_too() -> None:
+    p, g = np.asfortranarray(np.ones((4, 3))), np.arange(12.0).reshape(4, 3)
+    InPlaceSGD({"W": p}, 0.5).step({"W": g})
+    np.testing.assert_array_equal(p, 1 - 0.5 * g)
+
+
+def test_another_array_in_the_parameters_is_the_one_that_moves() -> None:
+    params, grads = {"W": np.ones(3)}, {"W": np.ones(3)}
+    optimizer = InPlaceSGD(params, 0.5)
+    optimizer.step(grads)
+    params["W"] = np.zeros(3)
+    optimizer.step(grads)
+    np.testing.assert_array_equal(params["W"], [-0.5] * 3)
+
+
+@pytest.mark.parametrize(
+    ("grads", "error"),
+    [({"W": np.ones(3)}, ValueError), ({"W": np.ones(2, np.float32)}, TypeError), ({"V": np.ones(2)}, ValueError)],
+)
+def test_gradients_that_do_not_fit_are_refused_after_ones_that_did(grads: dict[str, Array], error: Any) -> None:
+    params = {"W": np.ones(2)}
+    optimizer = InPlaceSGD(params, 0.5)
+    optimizer.step({"W": np.ones(2)})
+    with pytest.raises(error):
+        optimizer.step(grads)
+    np.testing.assert_array_equal(params["W"], [0.5, 0.5])
+
+
+def test_a_parameter_made_read_only_is_refused_before_any_moves() -> None:
+    params, grads = {"W": np.ones(2), "b": np.ones(2)}, {"W": np.ones(2), "b": np.ones(2)}
+    optimizer = InPlaceSGD(params, 0.5)
+    optimizer.step(grads)
+    params["b"].flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        optimizer.step(grads)
+    np.testing.assert_array_equal(params["W"], [0.5, 0.5])
