@@ -14,14 +14,13 @@ im2col copies every x to k² places, so that this becomes one product. Instead:
    columns, each with the ``width + k - 1`` columns it needs. B shrinks to (filters * width, k * channels * (width + k
    - 1)), is the same for every strip too, and k in ``width + k - 1`` are not zero. Only the columns where strips
    overlap are copied. A narrow strip multiplies fewer zeros, a wide one makes larger and so faster products.
-4. The gradient of B is ``dB = sum over strips and rows of dz_y @ X_y.T``, and B repeats W, so dW sums the diagonals
-   of dB: ``dW[f, c, i, j] = sum over q of dB[(f, q), (i, c, q + j)]``.
+4. The gradient of B is ``dB = sum over strips and rows of dz_y @ X_y.T``, computed as its transpose ``X_y @ dz_y.T``.
+   B repeats W, so dW sums the diagonals of dB: ``dW[f, c, i, j] = sum over q of dB[(f, q), (i, c, q + j)]``.
 5. The gradient of x: its row y was read by the output rows y - k + 1 ... y, at kernel rows k - 1 ... 0. With k - 1 rows
    of zeros above and below dz this is the product of step 2 again, ``dx_y = C @ D_y``: D_y is the k rows of dz from y
    on, counted with the zeros, and ``C[(c, q + j), (k - 1 - i, f, q)] = W[f, c, i, j]``. Strips that overlap add up.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -59,8 +58,9 @@ class StripConvolution:
         self._dx_of_strips = np.empty_like(self._x)
         self._dx = np.empty((size, channels, size, batch), dtype)
         self._band = np.zeros((filters, width, k, channels, wide), dtype)
-        self._dband = np.empty_like(self._band)
-        self._dband_of_rows = np.empty((strips, out, filters * width, k * channels * wide), dtype)
+        # Transposed: as rows there are many more of (k, channels, wide) than of (filters, width), which suits a BLAS.
+        self._dband = np.empty((k, channels, wide, filters, width), dtype)
+        self._dband_of_rows = np.empty((strips, out, k * channels * wide, filters * width), dtype)
         self._flipped = np.empty((channels, wide, k, filters, width), dtype)
         self._x_rows, self._dz_rows = _consecutive_rows(self._x, k), _consecutive_rows(padded_dz, k)
 
@@ -73,20 +73,20 @@ class StripConvolution:
         """
         np.copyto(self._x, self._overlapping(x))
         _diagonals(self._band)[...] = W.transpose(0, 2, 1, 3)[:, np.newaxis]
-        np.matmul(_matrix(self._band, 2), self._x_rows, out=_rows_as_vectors(self._z))
+        np.matmul(_matrix(self._band), self._x_rows, out=_rows_as_vectors(self._z))
         return self._z
 
     def gradient_of_filters(self, out: Array) -> None:
         """Write dW into ``out``, of W's shape."""
         dz = _rows_as_vectors(self.dz)
-        np.matmul(dz, self._x_rows.swapaxes(-1, -2), out=self._dband_of_rows)
-        np.add.reduce(self._dband_of_rows, axis=(0, 1), out=_matrix(self._dband, 2))
-        np.add.reduce(_diagonals(self._dband), axis=1, out=out.transpose(0, 2, 1, 3))
+        np.matmul(self._x_rows, dz.swapaxes(-1, -2), out=self._dband_of_rows)
+        np.add.reduce(self._dband_of_rows.reshape(-1, self._dband.size), axis=0, out=self._dband.reshape(-1))
+        np.add.reduce(_diagonals(self._dband.transpose(3, 4, 0, 1, 2)), axis=1, out=out.transpose(0, 2, 1, 3))
 
     def gradient_of_input(self) -> Array:
         """Return dx for the filters of the latest forward, (rows, channels, columns, batch), in memory that stays."""
         np.copyto(self._flipped, self._band[:, :, ::-1].transpose(3, 4, 2, 0, 1))
-        np.matmul(_matrix(self._flipped, 2), self._dz_rows, out=_rows_as_vectors(self._dx_of_strips))
+        np.matmul(_matrix(self._flipped), self._dz_rows, out=_rows_as_vectors(self._dx_of_strips))
         self._dx.fill(0)
         for strip, dx in zip(self._overlapping(self._dx), self._dx_of_strips, strict=True):
             np.add(strip, dx, out=strip)
@@ -116,10 +116,9 @@ def _rows_as_vectors(array: Array) -> Array:
     )
 
 
-def _matrix(band: Array, axes: int) -> Array:
-    """The contiguous array with its first ``axes`` axes as rows and the others as columns."""
-    rows = math.prod(band.shape[:axes])
-    return band.reshape(rows, band.size // rows)
+def _matrix(band: Array) -> Array:
+    """The contiguous array with its first two axes as rows and the others as columns."""
+    return band.reshape(band.shape[0] * band.shape[1], -1)
 
 
 def _diagonals(band: Array) -> Array:

@@ -45,11 +45,13 @@ class CrossEntropy:
         self._find_places(labels)
         np.maximum.reduce(z, axis=0, out=self._largest)
         np.subtract(z, self._largest, out=z)
-        np.take(self._by_place, self._place, out=self._of_label, mode="clip")  # the default mode copies `out` first
+        self._by_place.take(self._place, out=self._of_label, mode="clip")  # the default mode copies `out` first
         np.exp(z, out=z)
         np.add.reduce(z, axis=0, out=self._sum)
         self._is_gradient = False
-        return np.add.reduce(np.log(self._sum, out=self._largest) - self._of_label) / z.dtype.type(rows)
+        terms = np.log(self._sum, out=self._largest)
+        np.subtract(terms, self._of_label, out=terms)
+        return np.add.reduce(terms) / z.dtype.type(rows)
 
     def gradient(self) -> Array:
         """Return the gradient of the logits, (classes, rows): ``logits``, which from now on holds it."""
