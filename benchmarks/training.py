@@ -10,9 +10,6 @@ import os
 
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
-# JAX has no such variable, and takes as many threads as its process may run on cores.
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import argparse
 import time
@@ -128,6 +125,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a part of the title of the networks to train")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    # JAX takes as many threads as its process may run on cores, and no variable says otherwise.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     data = mnist.load()
     order = np.random.default_rng(0).permutation(len(data.train_images))[: options.examples]
     x = (data.train_images[order] / np.float32(255)).astype(np.float32)

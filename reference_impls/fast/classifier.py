@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -38,18 +38,26 @@ class FastClassifier(ABC, Generic[Buffers]):
     A copy (``copy.deepcopy``, pickle) has the parameters and no pending backward.
     """
 
+    readable: ClassVar[type[Classifier]]  # whose fast form this is
+
     def __init__(self, network: Classifier) -> None:
         """Share the arrays of ``network``.
 
         Raises:
-            TypeError: the network's parameters are float16.
+            TypeError: the network is of another kind, or its parameters are float16.
         """
+        if not isinstance(network, self.readable):
+            raise TypeError(
+                f"{type(self).__name__}: network is a {type(network).__name__}; pass a {self.readable.__name__} of "
+                "reference_impls.networks"
+            )
         self.network = network
         self.params = network.params
         self.grads: dict[str, Array] = {name: np.zeros(p.shape, p.dtype) for name, p in self.params.items()}
         self._of_batch: dict[tuple[int, np.dtype[Any]], Buffers] = {}
         self._latest: Buffers | None = None
         self._has_loss = False
+        self._x_shape: tuple[int, ...] = ()
         if self.dtype not in FAST_DTYPES:
             raise TypeError(
                 f"{type(self).__name__}: the network's parameters are {self.dtype}, which no BLAS multiplies; train "
@@ -96,7 +104,8 @@ class FastClassifier(ABC, Generic[Buffers]):
         if cotangent is not None:
             logits = memory.cross_entropy.logits
             dlogits = cotangent_array(name, cotangent, logits.shape[::-1], logits.dtype).T
-            return self._backward(np.ascontiguousarray(dlogits), memory, of_input=True)
+            dx = self._backward(np.ascontiguousarray(dlogits), memory, of_input=True)
+            return None if dx is None else dx.reshape(self._x_shape)
         if not self._has_loss:
             raise RuntimeError(f"{name}: backward() without a cotangent needs loss(...) as the call before it")
         return self._backward(memory.cross_entropy.gradient(), memory, of_input=False)
@@ -135,6 +144,7 @@ class FastClassifier(ABC, Generic[Buffers]):
         name, dtype = type(self).__name__, self.dtype
         x = float_array(name, "x", x)
         same_dtype(name, "x", x, "params['0.W']", self.params["0.W"])
+        self._x_shape = x.shape
         x = self._rows_of(x)
         if len(x) == 0:
             raise ValueError(f"{name}: x has shape {x.shape}; pass at least one row")

@@ -118,6 +118,7 @@ class Memory:
 class FastLeNet(FastClassifier[Memory]):
     """``FastLeNet(LeNet(rng))`` computes what that LeNet computes, on the same parameters."""
 
+    readable = LeNet
     network: LeNet
 
     def __init__(self, network: LeNet) -> None:

@@ -13,9 +13,9 @@ The textbook (``reference_impls.networks.MLP``), for every hidden layer i with `
    z and h are one array after another in the same memory, and so are ``dh_i`` and ``dz_i``.
 3. Nobody asks for the gradient of x in training: ``dh_0``, one of the three large products of the first layer, falls
    away.
-4. The softmax works along the classes, of which there are few. It is several times faster on the transposed logits,
-   (classes, rows): see ``cross_entropy``. The product writes them so: ``z.T = W.T @ h.T``, and the backward takes
-   ``dz.T`` as it lies. A BLAS reads its matrices transposed at no cost, so no array is ever transposed in memory.
+4. The softmax works along the classes, of which there are few. It is much faster on the transposed logits, (classes,
+   rows): see ``cross_entropy``. The product writes them so, ``z.T = W.T @ h.T``, and the backward takes ``dz.T`` as it
+   lies. A BLAS reads its matrices transposed at little or no cost, so no array is ever transposed in memory.
 5. A sum over the rows is a product with a row of ones, which a BLAS does faster than a reduction: ``db = 1 @ dz``.
 
 What is left is ``6 * rows * sum(in * out) - 2 * rows * in_0 * out_0`` multiplications and additions in the products,
@@ -58,6 +58,7 @@ class Memory:
 class FastMLP(FastClassifier[Memory]):
     """``FastMLP(MLP([784, 128, 10], rng))`` computes what that MLP computes, on the same parameters."""
 
+    readable = MLP
     network: MLP
 
     def __init__(self, network: MLP) -> None:

@@ -268,6 +268,14 @@ def test_forward_and_a_cotangent_are_those_of_the_readable_network(make: Callabl
         np.testing.assert_allclose(fast.grads[name], network.grads[name], rtol=1e-11, atol=1e-12)
 
 
+def test_the_gradient_of_images_has_their_shape() -> None:
+    network = mlp([12, 5, 3])
+    fast, x = fast_twin(network), generator().normal(size=(2, 1, 4, 3))
+    u = generator(3).normal(size=fast.forward(x).shape)
+    network.forward(x)
+    np.testing.assert_allclose(fast.backward(u), network.backward(u), rtol=1e-11, atol=1e-13)
+
+
 @pytest.mark.parametrize("make", [lambda: mlp([9, 5, 3]), lenet], ids=["MLP", "LeNet"])
 def test_gradients_stay_in_their_arrays_and_a_second_backward_changes_nothing(make: Callable[[], Any]) -> None:
     fast = fast_twin(make())
@@ -326,6 +334,7 @@ def test_memory_is_kept_for_a_few_batch_sizes_only() -> None:
         (lambda f: f.loss(np.ones((2, 4)), np.zeros(3, int)), ValueError, "shape"),
         (lambda f: f.loss(np.ones((2, 4)), np.zeros(2)), TypeError, "astype"),
         (lambda f: FastMLP(mlp([4, 3], np.float16)), TypeError, "float32"),
+        (lambda f: FastLeNet(mlp([4, 3])), TypeError, "pass a LeNet"),
         (lambda f: FastLeNet(lenet()).forward(np.ones((2, 1, 32, 32))), ValueError, r"\(batch, 1, 28, 28\)"),
     ],
 )
