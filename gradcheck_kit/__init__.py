@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gradcheck_kit.adapters.build import function, layer, module
+    from gradcheck_kit.case import Case, case
     from gradcheck_kit.engine import check, examine
     from gradcheck_kit.exploration.axes import axes
     from gradcheck_kit.exploration.search import explore
@@ -41,10 +42,13 @@ _HOME = {
     "Subject": "subject",
     "UsageError": "subject",
     "Verdict": "verdict",
+    "Case": "case",
+    "case": "case",
 }
 
 __all__ = [
     "Budget",
+    "Case",
     "Cost",
     "Exploration",
     "Finding",
@@ -55,6 +59,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "axes",
+    "case",
     "check",
     "examine",
     "explore",

@@ -23,14 +23,22 @@ LAYERS = (
     {"checks", "locate", "diagnose", "reproduction"},
     {"provenance", "engine", "side_by_side"},
     {"exploration"},
+    {"case", "strategies"},
     {"render"},
     {"cli", "pytest_plugin", "torch"},
 )
 EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors")
-TORCH_FILES = ("gradcheck_kit.adapters.torch", "gradcheck_kit.side_by_side.torch", "gradcheck_kit.torch")
-TORCH_MAY_BE_IN = (*TORCH_FILES, "gradcheck_kit.cli")
-ANY_EXTRA_MAY_BE_IN = ("gradcheck_kit.render", "gradcheck_kit.cli")
 PLUGIN = "gradcheck_kit.pytest_plugin"
+STRATEGIES = "gradcheck_kit.strategies"
+TORCH_FILES = (
+    "gradcheck_kit.adapters.torch",
+    "gradcheck_kit.side_by_side.torch",
+    "gradcheck_kit.torch",
+    f"{STRATEGIES}.torch",
+)
+TORCH_MAY_BE_IN = (*TORCH_FILES, "gradcheck_kit.cli", f"{PLUGIN}.devices")
+ANY_EXTRA_MAY_BE_IN = ("gradcheck_kit.render", "gradcheck_kit.cli")
+OWN_EXTRAS = {PLUGIN: ("pytest",), STRATEGIES: ("hypothesis",)}
 # What a reference may import beside NumPy: inside a function, and in one place each.
 OPTIONAL_IN_REFERENCES = {"matplotlib": "reference_impls.examples", "safetensors": "reference_impls.networks.storage"}
 
@@ -133,9 +141,8 @@ def torch_files_are_imported_eagerly(edge: Import) -> bool:
 
 
 def an_extra_is_reached(edge: Import) -> bool:
-    others = [name for name in EXTRAS if name != "torch"]
-    if edge.module == PLUGIN:
-        others = [name for name in others if name not in ("pytest", "hypothesis")]
+    own = {name for module, names in OWN_EXTRAS.items() if under(edge.module, module) for name in names}
+    others = [name for name in EXTRAS if name not in ("torch", *own)]
     return not edge.lazy and under(edge.target, *others) and not under(edge.module, *ANY_EXTRA_MAY_BE_IN)
 
 
@@ -193,12 +200,15 @@ PLANTED = [
     ("adapters_are_reached", "gradcheck_kit.side_by_side.subjects", "from gradcheck_kit.adapters import build"),
     ("torch_is_reached", "gradcheck_kit.space", "def f():\n    import torch"),
     ("torch_is_reached", "reference_impls.layers.affine", "from torch import nn"),
+    ("torch_is_reached", PLUGIN, "def f():\n    import torch"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.engine", "from gradcheck_kit.adapters import torch"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.report", "from gradcheck_kit.torch import gradcheck"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "import pytest"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "if True:\n    from hypothesis import strategies"),
     ("an_extra_is_reached", "gradcheck_kit.exploration.structure", "from hypothesis import strategies"),
     ("an_extra_is_reached", PLUGIN, "import matplotlib.pyplot as plt"),
+    ("an_extra_is_reached", f"{PLUGIN}.fixture", "import hypothesis"),
+    ("an_extra_is_reached", f"{STRATEGIES}.arrays", "import pytest"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import gradcheck_kit"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import scipy.special"),
     ("the_references_reach_out", "reference_impls.examples.difference_error", "import matplotlib.figure"),
@@ -213,11 +223,13 @@ INNOCENT = [
     ("adapters_are_reached", "gradcheck_kit.engine", "from gradcheck_kit.adapters import resolve"),
     ("adapters_are_reached", "gradcheck_kit.exploration.construction", "from gradcheck_kit.adapters import resolve"),
     ("torch_is_reached", "gradcheck_kit.adapters.torch_library", "import torch"),
+    ("torch_is_reached", f"{PLUGIN}.devices", "def f():\n    import torch"),
     ("torch_is_reached", "gradcheck_kit.torch", "from gradcheck_kit.adapters.torch import subject_of\nimport torch"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.adapters", "def f():\n    from . import torch"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "def f():\n    import rich"),
     ("an_extra_is_reached", "gradcheck_kit.exploration.search", "def f():\n    import hypothesis"),
-    ("an_extra_is_reached", PLUGIN, "import pytest"),
+    ("an_extra_is_reached", f"{PLUGIN}.fixture", "import pytest"),
+    ("an_extra_is_reached", f"{STRATEGIES}.arrays", "from hypothesis import strategies"),
     ("the_references_reach_out", "reference_impls.layers.affine", "import math\nimport numpy as np"),
     ("the_references_reach_out", "reference_impls.examples.difference_error", "def f():\n    import matplotlib.figure"),
     ("the_references_reach_out", "reference_impls.networks.storage", "def f():\n    import safetensors.numpy"),
