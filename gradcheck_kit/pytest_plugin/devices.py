@@ -1,4 +1,4 @@
-"""Which devices there are, and a value on one of them; torch is imported once a test asks for a device beside the CPU."""
+"""Which devices there are, and a value on one of them. Only asking for another than the CPU imports torch."""
 
 import copy
 import sys
