@@ -29,6 +29,9 @@ def note(item: pytest.Item, report: "Report") -> None:
     from gradcheck_kit.record import entry
 
     new: dict[str, Any] = {**as_json(entry(report.to_dict(), item.nodeid)), "checks": 1}
+    # Not what happens to be loaded: which tests share a process depends on the number of workers.
+    concerned = ("python", "numpy", report.library)
+    new["environment"] = {name: new["environment"][name] for name in concerned if name in new["environment"]}
     held = item.stash.setdefault(PHASE, {})
     key = (new["name"], new["dtype"], new["device"])
     old = held.get(key)
