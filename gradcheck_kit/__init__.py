@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gradcheck_kit.adapters.build import function, layer, module
-    from gradcheck_kit.case import Case, case
+    from gradcheck_kit.cases import Case, case
     from gradcheck_kit.engine import check, examine
     from gradcheck_kit.exploration.axes import axes
     from gradcheck_kit.exploration.search import explore
@@ -42,8 +42,8 @@ _HOME = {
     "Subject": "subject",
     "UsageError": "subject",
     "Verdict": "verdict",
-    "Case": "case",
-    "case": "case",
+    "Case": "cases",
+    "case": "cases",
 }
 
 __all__ = [

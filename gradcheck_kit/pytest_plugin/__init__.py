@@ -139,6 +139,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     from gradcheck_kit.pytest_plugin.summary import lines
 
+    terminalreporter.ensure_newline()
     terminalreporter.section("gradcheck")
     for line in [*lines(config.stash[JOURNAL].record()), *(f"wrote {path}" for path in written)]:
         terminalreporter.write_line(line)

@@ -16,7 +16,7 @@ from gradcheck_kit.pytest_plugin.marker import NAME
 from gradcheck_kit.pytest_plugin.running import OPTIONS, WHY_NOT, defaults_of
 
 if TYPE_CHECKING:
-    from gradcheck_kit.case import Case
+    from gradcheck_kit.cases import Case
     from gradcheck_kit.report import Report
 
 FILES = pytest.StashKey[dict[Path, str]]()
@@ -104,7 +104,7 @@ class CaseModule(pytest.File):
 
 def named(attribute: str, value: Any, module: str) -> "list[tuple[str, Case]]":
     """The cases that one attribute of a module is or holds, each with the name of its test."""
-    library = sys.modules.get("gradcheck_kit.case")
+    library = sys.modules.get("gradcheck_kit.cases")
     if library is None:  # then there is no case anywhere
         return []
     if isinstance(value, library.Case):

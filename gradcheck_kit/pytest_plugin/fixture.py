@@ -61,6 +61,9 @@ class GradCheck:
             raise GradientCheckError(report)
         return report
 
+    def __repr__(self) -> str:
+        return "<fixture gradcheck>"  # what pytest and Hypothesis show in a failure
+
     @property
     def device(self) -> str:
         """The device that the running test was collected for; "cpu" where its marker names none."""

@@ -23,7 +23,7 @@ LAYERS = (
     {"checks", "locate", "diagnose", "reproduction"},
     {"provenance", "engine", "side_by_side"},
     {"exploration"},
-    {"case", "strategies"},
+    {"cases", "strategies"},
     {"render"},
     {"cli", "pytest_plugin", "torch"},
 )
