@@ -60,6 +60,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: Any) -> Generator[None, Any, Any]:
     """A case in a test file is a test beside those that pytest finds."""
     found = yield
+    if not collection.cases_exist():
+        return found
     module = collector.getparent(pytest.Module)
     cases = collection.named(name, obj, module.obj.__name__ if module is not None else "")
     if not cases:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gradcheck_kit.report import Report
 
 FILES = pytest.StashKey[dict[Path, str]]()
+CASES = "gradcheck_kit.cases"
 UNDECLARED = "no case is declared"
 
 
@@ -102,11 +103,16 @@ class CaseModule(pytest.File):
                 yield UndeclaredItem.from_parent(self, name=kind.__name__, kind=kind)
 
 
+def cases_exist() -> bool:
+    """Whether anything can be a case: not before the module that defines them is imported."""
+    return CASES in sys.modules
+
+
 def named(attribute: str, value: Any, module: str) -> "list[tuple[str, Case]]":
     """The cases that one attribute of a module is or holds, each with the name of its test."""
-    library = sys.modules.get("gradcheck_kit.cases")
-    if library is None:  # then there is no case anywhere
+    if not cases_exist():
         return []
+    library = sys.modules[CASES]
     if isinstance(value, library.Case):
         return [(attribute, value)]
     if isinstance(value, list | tuple) and value and all(isinstance(held, library.Case) for held in value):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gradcheck_kit.pytest_plugin.marker import marked
+from gradcheck_kit.pytest_plugin.marker import NAME, marked
 from gradcheck_kit.pytest_plugin.options import ALL_DEVICES, Options
 
 OPTIONS = pytest.StashKey[Options]()
@@ -37,6 +37,8 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     Raises:
         MarkerError: an argument of the marker is unknown or of no use.
     """
+    if metafunc.definition.get_closest_marker(NAME) is None:
+        return
     said = marked(metafunc.definition)
     if "gradcheck" not in metafunc.fixturenames:
         return

@@ -135,7 +135,7 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 def run(folder: Path, *arguments: str, python: tuple[str, ...] = ("-m", "pytest", *PLUGIN)) -> Any:
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "CI", "COV_"))}
-    environment = {**outside, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
+    environment = {**outside, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     command = [sys.executable, "-W", "error", *python, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
