@@ -235,7 +235,8 @@ def test_a_failure_shows_the_report_and_no_frame_of_the_kit(sample: Any) -> None
     (case,) = re.findall(
         r"^_+ case several\[four\] _+$\n(.*?)(?=^_+ [a-zA-Z]|\Z)", failures, flags=re.DOTALL | re.MULTILINE
     )
-    assert "likely cause: backward is 5/4 times the derivative" in case
+    assert "[constant-factor]" in case
+    assert "layer = Scale(4.0, 5.0)" in case
     assert "Traceback" not in case
 
 
@@ -505,6 +506,23 @@ def test_the_page_holds_what_the_report_holds(tmp_path: Path) -> None:
     done = run(folder, "--gradcheck-html=out/page.html")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_it.py::test_it" in (folder / "out" / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_guide_is_a_project_that_runs_as_it_says(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "pytest.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```", guide, flags=re.DOTALL | re.MULTILINE)
+    assert len(blocks) == len(re.findall("^```(?:python|toml)$", guide, flags=re.MULTILINE))
+    folder = write(tmp_path, dict(blocks))
+    done = run(folder, "--gradcheck-report=report.json")
+    assert done.returncode == 0, done.stdout
+    record = read(folder / "report.json")
+    told = {entry["where"]: entry["verdict"] for entry in record.subjects}
+    assert set(told.values()) == {"PASS"}
+    assert {"layers.py::Affine", "test_layers.py::test_tanh", "test_drawn.py::test_affine"} <= set(told)
+    assert {"test_cases.py::tanh", "test_cases.py::wide[1 numbers]", "test_cases.py::wide[17 numbers]"} <= set(told)
+    assert "layers.py::Tanh: no case is declared" in record.not_run
+    for option in re.findall(r"--gradcheck-\w+|gradcheck_(?:device|seed|report|html|modules)\b", guide):
+        assert option in (ROOT / "gradcheck_kit" / "pytest_plugin" / "options.py").read_text(encoding="utf-8")
 
 
 # ---------------------------------------------------------------- in this process
