@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -137,14 +138,25 @@ def add_modules(config: pytest.Config) -> None:
     """Put the files of `gradcheck_modules` among what is collected, unless single files or tests were asked for.
 
     Raises:
-        pytest.UsageError: there is no such module.
+        pytest.UsageError: there is no such module, or pytest leaves its folder out.
     """
     config.stash[FILES] = {_file(name): name for name in config.stash[OPTIONS].modules}
-    here = config.invocation_params.dir
-    if config.args and not any(Path(here, argument).is_dir() for argument in config.args):
+    given = [Path(config.invocation_params.dir, argument).resolve() for argument in config.args]
+    folders = [path for path in given if path.is_dir()]
+    if given and not folders:
         return
-    present = {Path(here, argument).resolve() for argument in config.args}
-    config.args.extend(str(path) for path in config.stash[FILES] if path not in present)
+    patterns = config.getini("norecursedirs")
+    for path, name in config.stash[FILES].items():
+        below = [path.relative_to(folder).parts[:-1] for folder in folders if path.is_relative_to(folder)]
+        # What a folder leads to is not named a second time: pytest loses such a file, or the others of its folder.
+        if not below and path not in given:
+            config.args.append(str(path))
+        hidden = [part for parts in below for part in parts if any(fnmatch(part, pattern) for pattern in patterns)]
+        if hidden:
+            raise pytest.UsageError(
+                f"gradcheck_modules: {name} lies in the folder {hidden[0]!r}, which norecursedirs leaves out; "
+                "set testpaths to the folders of your tests, or norecursedirs"
+            )
 
 
 def _file(name: str) -> Path:

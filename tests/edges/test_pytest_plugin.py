@@ -489,6 +489,9 @@ def test_a_module_is_collected_by_its_name_its_path_and_the_id_of_one_case(tmp_p
     ):
         done = run(folder, "--collect-only", "-q", *arguments)
         assert sorted(line for line in done.stdout.splitlines() if "::" in line) == sorted(expected), arguments
+    hidden = run(folder, "-onorecursedirs=package")
+    assert hidden.returncode == 4
+    assert "package.layers lies in the folder 'package', which norecursedirs leaves out" in hidden.stderr
 
 
 def test_a_module_that_does_not_import_is_an_error_of_collection(tmp_path: Path) -> None:
