@@ -197,6 +197,7 @@ def test_the_report_file_is_a_record_of_every_check(sample: Any) -> None:
     assert record.verdict is Verdict.FAIL
     assert "package/layers.py::Undeclared: no case is declared" in record.not_run
     assert any(item.startswith("test_sample.py::test_devices[cuda:99-float64]: ") for item in record.not_run)
+    assert {tuple(e["environment"]) for e in record.subjects if e["library"] == "numpy"} == {("python", "numpy")}
     assert [entry["where"] for entry in record.subjects] == sorted(entry["where"] for entry in record.subjects)
 
 
@@ -480,7 +481,8 @@ def test_the_texts_of_pytest_name_it(tmp_path: Path, argument: str, said: str) -
 
 def test_a_module_is_collected_by_its_name_its_path_and_the_id_of_one_case(tmp_path: Path) -> None:
     files = {name: text for name, text in SAMPLE.items() if not name.startswith("test_")}
-    folder = write(tmp_path, {**files, "tests/test_it.py": "def test_it(): pass\n"})
+    test = "from package.layers import Linear\n\ndef test_it(): pass\n"  # not collected a second time here
+    folder = write(tmp_path, {**files, "tests/test_it.py": test})
     module = ["package/layers.py::Linear", "package/layers.py::Undeclared"]
     for arguments, expected in (
         ((), [*module, "tests/test_it.py::test_it"]),
