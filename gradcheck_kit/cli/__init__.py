@@ -6,14 +6,16 @@ Exit codes: 0 pass, 1 fail, 2 the call cannot be carried out, 3 inconclusive, 13
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from gradcheck_kit import __version__
+from gradcheck_kit.cli.exit_codes import INTERRUPTED, USAGE
+from gradcheck_kit.cli.parser import Parser
 from gradcheck_kit.subject import UsageError
 
-USAGE = 2
-INTERRUPTED = 130
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+LONGEST = 10  # lines of an error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,12 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "numpy" not in sys.modules:
         for variable in THREAD_VARIABLES:  # two threads on skinny matrix products only wait for one another
             os.environ.setdefault(variable, "1")
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except UsageError as error:
-        print(f"gradcheck-kit: {error}", file=sys.stderr)
+        _tell(error, str(error), options.debug)
         return USAGE
     except KeyboardInterrupt:
         print("gradcheck-kit: interrupted", file=sys.stderr)
@@ -34,18 +35,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe went away: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
+    except Exception as error:
+        _tell(error, f"{type(error).__name__}: {error}\nthis is not foreseen; --debug shows where", options.debug)
+        return USAGE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gradcheck-kit", description=_first_line(sys.modules["gradcheck_kit"].__doc__)
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    from gradcheck_kit.cli import (
+        check_options,
+        completion_options,
+        data_options,
+        doctor_options,
+        report_options,
+        verify_options,
     )
-    parser.add_argument("--version", action="version", version=f"gradcheck-kit {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    from gradcheck_kit.cli import verify_options
 
-    verify_options.add_to(commands)
-    return parser
+    top = Parser(prog="gradcheck-kit", description=_first_line(sys.modules["gradcheck_kit"].__doc__))
+    top.add_argument("--version", action="version", version=f"gradcheck-kit {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
+    for options in (
+        check_options,
+        verify_options,
+        doctor_options,
+        data_options,
+        report_options,
+        completion_options,
+    ):
+        options.add_to(commands)
+    for command in commands.choices.values():
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return top
+
+
+def _tell(error: Exception, message: str, debug: bool) -> None:
+    """At most ten lines, and after them the traceback where it was asked for."""
+    if debug:
+        traceback.print_exception(error)
+    lines = f"gradcheck-kit: {message}".splitlines()
+    if len(lines) > LONGEST:
+        lines = [*lines[: LONGEST - 1], f"… and {len(lines) - LONGEST + 1} lines more"]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def _first_line(text: str | None) -> str:

@@ -19,6 +19,7 @@ from gradcheck_kit.subject import UsageError
 
 FILE = "pyproject.toml"
 FORMATS = ("text", "json", "junit", "github", "sarif")
+DTYPES = ("float64", "float32", "float16")  # those that NumPy can draw
 TABLES = ("inventory",)
 """The sub-tables that a command reads: it names its keys when it asks for its table."""
 
@@ -36,7 +37,7 @@ KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": (_natural, "a non-negative integer"),
     "require": (lambda value: isinstance(value, float) and 0.0 < value < 1.0, "a number between 0 and 1"),
     "device": (lambda value: isinstance(value, str), 'a device such as "cpu" or "cuda:0"'),
-    "dtype": (_one_of("float64", "float32", "float16", "bfloat16"), "float64, float32, float16 or bfloat16"),
+    "dtype": (_one_of(*DTYPES), f"one of {', '.join(DTYPES)}"),
     "examples": (lambda value: _natural(value) and value > 0, "a positive integer"),
     "format": (_one_of(*FORMATS), f"one of {', '.join(FORMATS)}"),
 }

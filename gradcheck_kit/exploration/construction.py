@@ -14,6 +14,7 @@ import numpy as np
 from gradcheck_kit.adapters import resolve
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.private_copy import private_copy
+from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.structure import DTYPES, Example
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import Subject, UsageError
@@ -57,11 +58,13 @@ class Construction:
         names: tuple[str, ...],
         constants: Mapping[str, Any],
         fixed: frozenset[str] = frozenset(),
+        demands: Demands | None = None,
     ) -> None:
         if isinstance(target, Subject):
             raise UsageError("a Subject stands at one point; pass the layer, class or function that it was made of")
         self.target, self._vjp, self.has_vjp = target, vjp, vjp is not None
         self._names, self._constants, self.fixed = names, dict(constants), fixed
+        self.demands = demands or Demands()
         torch = sys.modules.get("torch")
         function = torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
         layer = callable(getattr(target, "forward", None))
@@ -88,6 +91,8 @@ class Construction:
     @property
     def dtypes(self) -> tuple[str, ...]:
         """What is drawn: a layer that holds arrays of its own is asked in their dtype alone; modules are cast."""
+        if self.demands.dtype is not None:
+            return (self.demands.dtype,)
         if self.builds or self.torch:
             return DTYPES
         params = getattr(self.target, "params", None)
@@ -125,22 +130,27 @@ class Construction:
     def subject(self, call: Call) -> Subject:
         """The subject of a call."""
         subject = resolve(call.made, call.inputs, vjp=self._vjp)
-        return subject.restricted_to([name for name in subject.differentiable if name not in self.fixed])
+        wrt = subject.differentiable if self.demands.wrt is None else self.demands.wrt
+        return subject.restricted_to([name for name in wrt if name not in self.fixed])
 
     def _in_dtype(self, made: Any, dtype: str) -> Any:
         """A module's copy in this dtype; anything else as it is."""
         torch = sys.modules.get("torch")
         if torch is None or not isinstance(made, torch.nn.Module):
             return made
-        return copy.deepcopy(made).to(getattr(torch, dtype))
+        return copy.deepcopy(made).to(device=self.demands.device, dtype=getattr(torch, dtype))
 
     def _placed(self, values: Any) -> Any:
-        return sys.modules["torch"].from_numpy(np.asarray(values)) if self.torch else values
+        return self._tensor(values) if self.torch else values
+
+    def _tensor(self, values: Any) -> Any:
+        tensor = sys.modules["torch"].from_numpy(np.asarray(values))
+        return tensor if self.demands.device is None else tensor.to(self.demands.device)
 
     def _called(self, made: Any, values: dict[str, Any], built: tuple[str, ...]) -> Call:
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(made, torch.nn.Module) and not self.torch:  # a factory's
-            values = {n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in values.items()}
+            values = {n: self._tensor(v) if isinstance(v, np.ndarray) else v for n, v in values.items()}
         parameters = _parameters(_forward(made))
         if parameters is None:
             return Call(made, tuple(values.values()), built, tuple(values))

@@ -15,7 +15,7 @@ def literal(array: NDArray) -> Literal:
     return Literal(array.tolist(), array.shape, str(array.dtype))
 
 
-def assignments(name: str, array: NDArray, layout: str, torch: bool) -> list[str]:
+def assignments(name: str, array: NDArray, layout: str, torch: bool, placed: str = "") -> list[str]:
     """Lines that make this array, bit for bit."""
     lines = literal(array).lines(name)
     if layout == "Fortran":
@@ -23,7 +23,7 @@ def assignments(name: str, array: NDArray, layout: str, torch: bool) -> list[str
     if layout == "step 2":
         lines.append(f"{name} = np.repeat({name}, 2, axis=-1)[..., ::2]")
     if torch:
-        lines.append(f"{name} = torch.from_numpy({name})")
+        lines.append(f"{name} = torch.from_numpy({name}){placed}")
     return lines
 
 
@@ -36,10 +36,12 @@ def to_paste(
     lines = ["import numpy as np", "import gradcheck_kit as gk"]
     if construction.torch or module:
         lines.append("import torch")
+    device = construction.demands.device
+    placed = "" if device is None else f".to({device!r})"
     for name, array in example.arrays.items():
         built = name in call.built
         tensor = construction.torch or (module and not built)
-        lines += assignments(_variable(name), array, example.layout if built else "C", tensor)
+        lines += assignments(_variable(name), array, example.layout if built else "C", tensor, placed)
     target = _spelled(construction)
     if construction.builds:
         if module:
@@ -52,11 +54,12 @@ def to_paste(
         repr(value) if name is None else _argument(name, example, constants)
         for name, value in zip(call.passed, call.inputs, strict=True)
     ]
-    wrt = list(call.checked) if construction.fixed else []
+    wrt = list(call.checked) if construction.fixed or construction.demands.wrt is not None else []
     options = [
         *([f"wrt={wrt!r}"] if wrt else []),
         *(["vjp=vjp"] if construction.has_vjp else []),
         *([f"seed={seed}"] if seed else []),
+        *(spelled for spelled in construction.demands.spelled() if question != kink.QUESTION),
     ]
     if question == kink.QUESTION:
         options.append(f"questions={question!r}")

@@ -10,6 +10,7 @@ from typing import Any
 from gradcheck_kit.checks import batch, directional
 from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
+from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.literals import literal, to_paste
 from gradcheck_kit.exploration.reduction import Reduction
 from gradcheck_kit.exploration.structure import Example, Structure, structures
@@ -24,8 +25,8 @@ RAISING = 25  # examples that raise, and none that does not: the axes do not fit
 OBSTACLES = 3  # named in a report
 
 
-class _FoundError(Exception):
-    """An example failed: there is nothing more to draw."""
+class _EndError(Exception):
+    """An example failed, or the time is spent: there is nothing more to draw."""
 
 
 class _Search:
@@ -35,6 +36,7 @@ class _Search:
         self.construction, self.arrays, self.seed = construction, arrays, seed
         self.trials: dict[Structure, Trial] = {}
         self.forward = self.vjp = 0
+        self.demands, self._started = construction.demands, time.perf_counter()
         self.found: tuple[Example, Trial] | None = None
 
     def trial(self, example: Example) -> Trial:
@@ -47,11 +49,14 @@ class _Search:
     def visit(self, structure: Structure) -> Trial:
         """The trial of one structure; ends the search where it fails, or where nothing but exceptions is met."""
         if structure not in self.trials:
+            if self.trials and self.spent():
+                raise _EndError
             self.trials[structure] = self.trial(structure.example(self.arrays))
+            self.demands.progress(len(self.trials))
         trial = self.trials[structure]
         if trial.outcome is Outcome.FAILED:
             self.found = structure.example(self.arrays), trial
-            raise _FoundError
+            raise _EndError
         if (
             trial.outcome is Outcome.RAISED
             and len(self.trials) >= RAISING
@@ -63,6 +68,10 @@ class _Search:
                 "length there; gk.axes(..., within=(low, high)) keeps values inside a domain"
             )
         return trial
+
+    def spent(self) -> bool:
+        """Whether the time is over."""
+        return self.demands.seconds is not None and time.perf_counter() - self._started >= self.demands.seconds
 
     def count(self, outcome: Outcome) -> int:
         return sum(trial.outcome is outcome for trial in self.trials.values())
@@ -125,6 +134,19 @@ def explore(
         UsageError: the target, an axis or an option cannot be used, every drawn input raised, Hypothesis is not
             installed, or the call is made inside a Hypothesis test (which draws inputs itself).
     """
+    return searched(target, axes, Demands(), max_examples=max_examples, seed=seed, vjp=vjp)
+
+
+def searched(
+    target: Any,
+    axes: Mapping[str, Any],
+    demands: Demands,
+    *,
+    max_examples: int = 200,
+    seed: int = 0,
+    vjp: Callable[..., Any] | None = None,
+) -> Report:
+    """As `explore`, with demands on every example."""
     if isinstance(max_examples, bool) or not isinstance(max_examples, int) or max_examples < 1:
         raise UsageError(f"max_examples={max_examples!r}; pass a positive integer")
     generator_of(seed)
@@ -132,7 +154,7 @@ def explore(
         raise UsageError(f"vjp is a {type(vjp).__name__}; pass a function vjp(cotangent, *inputs)")
     arrays, constants = arrays_and_constants(axes)
     fixed = frozenset(name for name, array in arrays.items() if array.fixed)
-    construction = Construction(target, vjp, tuple(axes), constants, fixed)
+    construction = Construction(target, vjp, tuple(axes), constants, fixed, demands)
     search = _Search(construction, arrays, seed)
     started = time.perf_counter()
     with construction.session():
@@ -174,7 +196,7 @@ def _draw(search: _Search, max_examples: int) -> None:
 
     try:
         draw()
-    except _FoundError:
+    except _EndError:
         return
 
 
@@ -220,6 +242,8 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
         alike.add((directional.QUESTION, trial.failure[1], None))
 
     def fails(candidate: Example) -> bool:
+        if search.spent():
+            return False
         seen[id(candidate)] = again = search.trial(candidate)
         kept.append(candidate)
         return again.outcome is Outcome.FAILED and again.failure in alike

@@ -16,6 +16,7 @@ from gradcheck_kit.exploration.construction import Call, Construction
 from gradcheck_kit.exploration.structure import Example
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import Cost, Finding, Report
+from gradcheck_kit.sources import source_in, source_of
 from gradcheck_kit.subject import Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
@@ -86,8 +87,8 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
     except UsageError:
         raise
     except Exception as error:
-        if call is not None and _forward_works(call):
-            return _backward_raised(construction.title, None, example, seed, error, call)
+        if call is not None and forward_works(call):
+            return backward_raised(construction.title, None, example, seed, error, call)
         return _raised(error, example)
     call = replace(call, checked=subject.differentiable)
     with subject.session():
@@ -96,11 +97,11 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
         except Exception as error:
             return _raised(error, example)
         try:
-            _pulled(subject, outputs, seed)
+            pulled(subject, outputs, seed)
         except UsageError:
             raise
         except Exception as error:
-            return _backward_raised(construction.title, subject, example, seed, error, call)
+            return backward_raised(construction.title, subject, example, seed, error, call)
     try:
         return replace(_judged(subject, construction, example, seed), call=call)
     except UsageError:
@@ -110,7 +111,7 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
 
 
 def _judged(subject: Subject, construction: Construction, example: Example, seed: int) -> Trial:
-    report = examine(subject, seed=seed)
+    report = examine(subject, **construction.demands.options(seed))
     if example.empty and report.verdict is not Verdict.FAIL:
         return Trial(Outcome.PASSED if report else Outcome.UNDECIDED, report, "no elements")
     (beside,) = examine(subject, seed=seed, questions=[kink.QUESTION]).findings
@@ -140,12 +141,13 @@ def _copies(subject: Subject) -> dict[str, Any]:
     return {name: subject.library.copy(array) for name, array in subject.point.items()}
 
 
-def _pulled(subject: Subject, outputs: Mapping[str, Any], seed: int) -> None:
+def pulled(subject: Subject, outputs: Mapping[str, Any], seed: int) -> None:
+    """One backward, to see whether it raises."""
     cotangents = Examination(subject, outputs, np.random.default_rng(seed), 1.0).cotangents()
     subject.pullback(_copies(subject), cotangents)
 
 
-def _forward_works(call: Call) -> bool:
+def forward_works(call: Call) -> bool:
     """Whether it is the backward that raised while a layer's parameters were looked for."""
     try:
         private_copy(call.made).forward(*call.inputs)
@@ -159,20 +161,23 @@ def _raised(error: Exception, example: Example) -> Trial:
     return Trial(Outcome.RAISED, obstacle=f"{type(error).__name__}: {first}"[:100], where=example.where())
 
 
-def _backward_raised(
+def backward_raised(
     title: str, subject: Subject | None, example: Example, seed: int, error: Exception, call: Call | None
 ) -> Trial:
+    """The failure of a backward that raises where the forward returns."""
     message = f"the backward raises {type(error).__name__} at {example.where()}, where the forward returns\n{error}"
+    source = source_in(getattr(call.made, "backward", None)) if subject is None and call is not None else None
     report = Report(
         subject=title if subject is None else subject.name,
         findings=(Finding(contract.QUESTION, Verdict.FAIL, message, cause="backward-raises"),),
         seed=seed,
         cost=Cost(1, 1, 0.0),
         dtype=example.dtype,
-        device="cpu",
+        device="cpu" if subject is None else subject.library.device(subject.point[subject.differentiable[0]]),
         library="numpy" if subject is None else subject.library.name,
         require=DEFAULT_REQUIRE[example.dtype],
         environment=environment_now(),
+        source=source if subject is None else source_of(subject),
     )
     return Trial(Outcome.FAILED, report, call=call)
 

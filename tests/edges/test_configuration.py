@@ -37,7 +37,7 @@ BAD = {
     "no examples": ("[tool.gradcheck_kit]\nexamples = 0\n", "examples = 0; write a positive integer"),
     "a resolution of 2": ("[tool.gradcheck_kit]\nrequire = 2.0\n", "write a number between 0 and 1"),
     "an unknown format": ('[tool.gradcheck_kit]\nformat = "xml"\n', "write one of text, json"),
-    "an unknown dtype": ('[tool.gradcheck_kit]\ndtype = "double"\n', "write float64, float32"),
+    "an unknown dtype": ('[tool.gradcheck_kit]\ndtype = "double"\n', "write one of float64, float32"),
     "a table that is a number": ("[tool.gradcheck_kit]\ninventory = 3\n", "write [tool.gradcheck_kit.inventory]"),
     "our table a number": ("[tool]\ngradcheck_kit = 3\n", "write a table [tool.gradcheck_kit]"),
     "no TOML": ("[tool.gradcheck_kit\n", "is no TOML"),

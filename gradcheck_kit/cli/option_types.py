@@ -1,0 +1,63 @@
+"""What the options of several commands may be, checked before any work is done."""
+
+import argparse
+from pathlib import Path
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive integer")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no non-negative integer")
+    return int(text)
+
+
+def output(text: str) -> Path:
+    """Checked before the work, so that minutes of it are not lost to a misspelt directory."""
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: its directory does not exist, or it is a directory")
+    return path
+
+
+def fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1, such as 1e-6")
+    return value
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Several names with commas between."""
+    found = tuple(text.split(","))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of names; write them as a,b,c")
+    return found
+
+
+def report_file(text: str) -> Path:
+    """A file whose suffix says in which form."""
+    path = output(text)
+    if path.suffix not in REPORT_SUFFIXES:
+        raise argparse.ArgumentTypeError(f"{text!r} does not say in which form; end it in {', '.join(REPORT_SUFFIXES)}")
+    return path
+
+
+REPORT_SUFFIXES = (".html", ".json", ".xml", ".sarif")

@@ -1,0 +1,47 @@
+"""argparse, with "did you mean" where a command, an option or a choice is unknown."""
+
+import argparse
+import re
+import sys
+from typing import NoReturn
+
+from gradcheck_kit.cli.exit_codes import USAGE
+from gradcheck_kit.cli.spelling import did_you_mean
+
+CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)")
+
+
+class Parser(argparse.ArgumentParser):
+    """No abbreviations: an option that a later version adds would make them ambiguous."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **options})  # type: ignore[arg-type]
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+        """As argparse's, but what is left over is told by the command that it was typed after."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            command = self._command_of(list(sys.argv[1:] if args is None else args))
+            command.error(command.about_unknown(unknown[0]))
+        return options
+
+    def about_unknown(self, word: str) -> str:
+        """What is wrong with a word that no option takes."""
+        if not word.startswith("-"):
+            return f"{word!r} is one word too many"
+        known = [option for action in self._actions for option in action.option_strings]
+        return f"there is no option {word.partition('=')[0]}{did_you_mean(word.partition('=')[0], known)}"
+
+    def error(self, message: str) -> NoReturn:
+        """Two lines; the usage in full is what --help is for."""
+        if found := CHOICE.search(message):
+            message += did_you_mean(found["word"], re.findall(r"[\w.-]+", found["known"]))
+        self.exit(USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+    def _command_of(self, words: list[str]) -> "Parser":
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for word in words:
+                    if isinstance(chosen := action.choices.get(word), Parser):
+                        return chosen._command_of(words[words.index(word) + 1 :])
+        return self

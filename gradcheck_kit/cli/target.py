@@ -1,0 +1,190 @@
+"""From `path/to/file.py:Name` or `package.module:Name` to the object, and nothing of the user's changed by the import."""
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gradcheck_kit.cli.spelling import did_you_mean
+from gradcheck_kit.sources import LIBRARIES, OWN
+from gradcheck_kit.subject import UsageError
+
+FORM = "path/to/file.py:Name or package.module:Name"
+SHOWN = 6  # names in a message
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of the user's.
+
+    Attributes:
+        module: imported.
+        spelled: as it was typed.
+    """
+
+    module: ModuleType
+    spelled: str
+
+    def get(self, dotted: str) -> Any:
+        """An object by its name, which may have dots.
+
+        Raises:
+            UsageError: there is none; the message names the nearest.
+        """
+        found: Any = self.module
+        for name in dotted.split("."):
+            try:
+                found = getattr(found, name)
+            except AttributeError:
+                known = candidates(self.module) if found is self.module else [n for n in dir(found) if n[0] != "_"]
+                raise UsageError(
+                    f"{self.spelled} has no {dotted!r}{did_you_mean(name, known) or _there_are(known)}"
+                ) from None
+        return found
+
+
+def split(text: str) -> tuple[str, str]:
+    """The module or file, and the name in it.
+
+    Raises:
+        UsageError: one of the two is missing.
+    """
+    place, colon, name = text.rpartition(":")
+    if not colon and (is_path(text) or not text):
+        place, name = text, ""
+    if not place and not is_path(name):
+        raise UsageError(f"{text!r} names no file and no module; type {FORM}")
+    return place, name
+
+
+def is_path(place: str) -> bool:
+    return place.endswith(".py") or "/" in place or os.sep in place
+
+
+@contextlib.contextmanager
+def imported(place: str) -> Iterator[Module]:
+    """The module of a file or of a dotted name, its directory importable as for a script; afterwards `sys.path` and the
+    modules that came from there are as before, and no .pyc was written.
+
+    Raises:
+        UsageError: there is no such file, or it does not import; the message shows the user's own line.
+    """
+    folder, name, path = _located(place)
+    with _as_before(folder):
+        yield Module(_load(name, path, place), place)
+
+
+def _located(place: str) -> tuple[Path, str, Path | None]:
+    """The directory to import from, the module's dotted name, and its file where one was typed."""
+    if not is_path(place):
+        return Path.cwd(), place, None
+    path = Path(place).absolute()
+    if not path.is_file():
+        beside = [other.name for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise UsageError(f"there is no file {place}{did_you_mean(path.name, beside) or '; type ' + FORM}")
+    folder, parts = path.parent, [path.stem]
+    while (folder / "__init__.py").is_file():  # a package's modules import one another by its name
+        folder, parts = folder.parent, [folder.name, *parts]
+    return folder, ".".join(parts), path
+
+
+def _load(name: str, path: Path | None, place: str) -> ModuleType:
+    try:
+        if path is not None and "." not in name:
+            return _from_file(name, path)
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if path is None and error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UsageError(f"there is no module {error.name!r} below {Path.cwd()}; type {FORM}") from error
+        raise UsageError(_does_not_import(place, error)) from error
+    except SystemExit as error:
+        said = f"{place} calls sys.exit({error.code!r}) when it is imported{_at(error)}"
+        raise UsageError(f"{said}\n  put what is to run as a script under: if __name__ == '__main__':") from error
+    except Exception as error:
+        raise UsageError(_does_not_import(place, error)) from error
+    if path is not None and not path.samefile(module.__file__ or ""):
+        raise UsageError(f"another {name} is installed, at {module.__file__}; type its name, {name}, or uninstall it")
+    return module
+
+
+def _from_file(name: str, path: Path) -> ModuleType:
+    """A single file, under a name that nothing else has: it may be called like a module of Python's."""
+    while name in sys.modules or name in sys.stdlib_module_names:
+        name += "_"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is no Python file; type {FORM}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _does_not_import(place: str, error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    if isinstance(error, SyntaxError) and error.filename:
+        line = f"\n    {(error.text or '').strip()}" if error.text else ""
+        return f"{place} is no Python: {error.msg}, line {error.lineno} of {Path(error.filename).name}{line}"
+    return f"{place} does not import: {type(error).__name__}: {first}{_at(error)}"
+
+
+def _at(error: BaseException) -> str:
+    """The user's own last line that ran."""
+    own = own_frames(error)
+    if not own:
+        return ""
+    last = own[-1]
+    return f"\n  {Path(last.filename).name}, line {last.lineno}: {last.line}"
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of a traceback that are neither in a library nor ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not frame.filename.startswith(("<", OWN, *LIBRARIES))]
+
+
+@contextlib.contextmanager
+def _as_before(folder: Path) -> Iterator[None]:
+    """`folder` first on `sys.path`; afterwards the path, the modules from below it and the writing of .pyc as before."""
+    path, writes, before = list(sys.path), sys.dont_write_bytecode, dict(sys.modules)
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path, writes
+        for name, module in list(sys.modules.items()):
+            if name not in before and _is_below(module, folder):
+                del sys.modules[name]
+
+
+def _is_below(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and Path(file).is_relative_to(folder) and "site-packages" not in file
+
+
+def candidates(module: ModuleType) -> list[str]:
+    """What a module defines that may have a gradient: its layers first, then its other objects."""
+    own = {name: value for name, value in vars(module).items() if not name.startswith("_") and _belongs(module, value)}
+    layers = [name for name, value in own.items() if callable(getattr(value, "forward", None))]
+    return [*layers, *(name for name in own if name not in layers)]
+
+
+def _belongs(module: ModuleType, value: Any) -> bool:
+    if inspect.ismodule(value):
+        return False
+    return getattr(value, "__module__", module.__name__) == module.__name__
+
+
+def _there_are(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return f"; it has {shown}" if names else "; it defines nothing"
