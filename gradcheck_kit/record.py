@@ -72,6 +72,7 @@ def read(path: str | Path) -> Record:
     if not isinstance(held, dict) or held.get("schema") != SCHEMA or not ({"subjects", "findings"} & held.keys()):
         raise UsageError(f"{path} is no gradcheck_kit report of schema {SCHEMA}; write it anew with this version")
     entries = held["subjects"] if "subjects" in held else [entry(held, held["subject"])]
+    entries = [{"where": found["name"], **found} for found in entries]  # the rows of `verify` stand nowhere else
     environment = tuple(sorted(held.get("environment", {}).items()))
     return Record(tuple(entries), tuple(held.get("not_run", ())), environment)
 

@@ -3,9 +3,9 @@
 Exit codes: 0 pass, 1 fail, 2 the call cannot be carried out, 3 inconclusive, 130 interrupted.
 """
 
-import argparse
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 
@@ -16,6 +16,7 @@ from gradcheck_kit.subject import UsageError
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 LONGEST = 10  # lines of an error
+WIDTH = 110
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "numpy" not in sys.modules:
         for variable in THREAD_VARIABLES:  # two threads on skinny matrix products only wait for one another
             os.environ.setdefault(variable, "1")
-    options = parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     try:
         return int(options.run(options))
     except UsageError as error:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
 
 
-def parser() -> argparse.ArgumentParser:
+def command_line() -> Parser:
     """The whole command line."""
     from gradcheck_kit.cli import (
         check_options,
@@ -63,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         completion_options,
     ):
         options.add_to(commands)
-    for command in commands.choices.values():
+    for command in top.leaves():
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top
 
@@ -72,10 +73,17 @@ def _tell(error: Exception, message: str, debug: bool) -> None:
     """At most ten lines, and after them the traceback where it was asked for."""
     if debug:
         traceback.print_exception(error)
-    lines = f"gradcheck-kit: {message}".splitlines()
+    lines = [line for text in f"gradcheck-kit: {message}".splitlines() for line in _wrapped(text)]
     if len(lines) > LONGEST:
         lines = [*lines[: LONGEST - 1], f"… and {len(lines) - LONGEST + 1} lines more"]
     print("\n".join(lines), file=sys.stderr)
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line of prose in lines that fit; one that stands further in, such as code, as it is."""
+    if line.startswith(" "):
+        return [line]
+    return textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _first_line(text: str | None) -> str:

@@ -124,7 +124,9 @@ def _report(
         return searched(target, {**inputs.axes, **inputs.constants}, heard, max_examples=examples, seed=seed, vjp=vjp)
 
 
-def _demands(options: argparse.Namespace, project: Configuration, heard: Callable[[int], None] | None = None) -> Demands:
+def _demands(
+    options: argparse.Namespace, project: Configuration, heard: Callable[[int], None] | None = None
+) -> Demands:
     device = options.device or project.get("device", None)
     demands = Demands(
         wrt=options.wrt,

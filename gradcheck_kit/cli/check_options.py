@@ -40,7 +40,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "target",
         metavar="FILE.py:NAME",
-        help="or package.module:NAME; a layer, its class, a factory, a function with --vjp, or a torch module or function",
+        help="or package.module:NAME; a layer, its class, a factory, a function with --vjp, a torch module or function",
     )
     _add_inputs(parser)
     _add_demands(parser)
@@ -58,7 +58,11 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="an array of the call: to draw, or the arrays that a file holds, by name, to be checked at that one point",
     )
     group.add_argument(
-        "--param", action="append", default=[], metavar="SPEC", help="an array of the constructor, or a parameter to draw"
+        "--param",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="an array of the constructor, or a parameter to draw",
     )
     group.add_argument(
         "--constant",

@@ -1,3 +1,28 @@
+"""`gradcheck-kit data`: its options. What it does is in `data`, which is imported only when it runs."""
+
+import argparse
+from pathlib import Path
 from typing import Any
+
+DESCRIPTION = """\
+The MNIST data: where it lies, whether it is what was published (SHA-256), and how to get it.
+"""
+ACTIONS = {
+    "where": "print the directory that is read",
+    "verify": "say of each file whether it is there and right; exit code 1 where one is not",
+    "fetch": "download into the user's cache what is missing, and verify everything",
+}
+
+
 def add_to(commands: Any) -> None:
-    pass
+    """Add the command to argparse's subparsers."""
+    parser = commands.add_parser("data", help="fetch or verify MNIST", description=DESCRIPTION)
+    parser.add_argument("action", choices=ACTIONS, help="; ".join(f"{name}: {what}" for name, what in ACTIONS.items()))
+    parser.add_argument("--mnist-dir", type=Path, metavar="DIR", help="where the four MNIST files are")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from gradcheck_kit.cli import data
+
+    return data.run(options)

@@ -23,7 +23,9 @@ def expect_device(wanted: str) -> str:
     if wanted == "cpu":
         return wanted
     if torch is None:
-        raise UsageError(f"--device {wanted}: the target does not use torch, and NumPy computes on the CPU; leave it out")
+        raise UsageError(
+            f"--device {wanted}: the target does not use torch, and NumPy computes on the CPU; leave it out"
+        )
     present = devices_of(torch)
     known = [*present, "cuda"] if len(present) > 1 else present
     if wanted not in known:

@@ -1,10 +1,10 @@
 """The arrays to draw, as they are typed: NAME=AXES and what its values may be.
 
-    x=n,3              an axis of any length, called n, and one of length 3
-    t=                 a single number
-    labels=n:int<m     integers from 0 to m - 1 (in a shell: 'labels=n:int<m', or labels=n:below=m)
-    p=n,m:0..1         floating-point values between 0 and 1; 0.. for positive ones
-    target=n:fixed     the backward owes it no gradient
+x=n,3              an axis of any length, called n, and one of length 3
+t=                 a single number
+labels=n:int<m     integers from 0 to m - 1 (in a shell: 'labels=n:int<m', or labels=n:below=m)
+p=n,m:0..1         floating-point values between 0 and 1; 0.. for positive ones
+target=n:fixed     the backward owes it no gradient
 """
 
 import math

@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 from gradcheck_kit.cli.exit_codes import USAGE
@@ -17,13 +18,22 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **options})  # type: ignore[arg-type]
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """As argparse's, but what is left over is told by the command that it was typed after."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
             command = self._command_of(list(sys.argv[1:] if args is None else args))
             command.error(command.about_unknown(unknown[0]))
         return options
+
+    def leaves(self) -> Iterator["Parser"]:
+        """The parsers of the commands that have no further ones below."""
+        below = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        if not below:
+            yield self
+        for action in below:
+            for command in action.choices.values():
+                yield from command.leaves()
 
     def about_unknown(self, word: str) -> str:
         """What is wrong with a word that no option takes."""

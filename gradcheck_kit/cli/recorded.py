@@ -102,9 +102,7 @@ def _report(construction: Construction, call: Call, example: Example, seed: int)
     return failed or examine(subject, **demands.options(seed), budget=demands.seconds)
 
 
-def _first_call(
-    construction: Construction, subject: Subject, call: Call, example: Example, seed: int
-) -> Report | None:
+def _first_call(construction: Construction, subject: Subject, call: Call, example: Example, seed: int) -> Report | None:
     """The failure of a backward that raises; None where it returns."""
     with subject.session():
         point = {name: subject.library.copy(array) for name, array in subject.point.items()}

@@ -1,4 +1,4 @@
-"""From `path/to/file.py:Name` or `package.module:Name` to the object, and nothing of the user's changed by the import."""
+"""From `path/to/file.py:Name` or `package.module:Name` to the object; the import changes nothing of the user's."""
 
 import contextlib
 import importlib
@@ -153,7 +153,7 @@ def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 @contextlib.contextmanager
 def _as_before(folder: Path) -> Iterator[None]:
-    """`folder` first on `sys.path`; afterwards the path, the modules from below it and the writing of .pyc as before."""
+    """`folder` first on `sys.path` and no .pyc written; afterwards both, and the modules from below it, as before."""
     path, writes, before = list(sys.path), sys.dont_write_bytecode, dict(sys.modules)
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True

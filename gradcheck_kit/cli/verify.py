@@ -18,6 +18,7 @@ except ImportError as error:
     raise UsageError(f"verify needs {error.name}: pip install 'gradcheck-kit[all]'") from None
 
 from gradcheck_kit.cli import layer_rows, mnist_run
+from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.cli.layer_rows import Row
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import SCHEMA
@@ -25,7 +26,6 @@ from gradcheck_kit.side_by_side.training import ParityReport
 from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import Verdict, overall
 
-EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3}
 NO_CUDA = "no CUDA device"
 
 

@@ -261,4 +261,19 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
         inputs={name: literal(array).to_dict() for name, array in best.arrays.items()},
         lines=to_paste(search.construction, best, final.call, constants, question, search.seed),
     )
-    return replace(final.report, exploration=explored, reproduction=None)
+    report = _with_causes(final.report, trial.report or final.report)
+    return replace(report, exploration=explored, reproduction=None)
+
+
+def _with_causes(small: Report, found: Report) -> Report:
+    """The report of a small example, with the causes that the numbers of a larger one could still tell apart."""
+    known = {(f.question, f.input): f for f in found.findings if f.cause is not None}
+    return replace(small, findings=tuple(_with_cause(f, known.get((f.question, f.input))) for f in small.findings))
+
+
+def _with_cause(small: Finding, larger: Finding | None) -> Finding:
+    if small.verdict is not Verdict.FAIL or small.cause is not None or larger is None:
+        return small
+    said = [line for line in larger.message.splitlines() if f"[{larger.cause}]" in line]
+    lines = [small.message, *(f"before it was made smaller: {line}" for line in said)]
+    return replace(small, cause=larger.cause, message="\n".join(lines))

@@ -1,6 +1,7 @@
 """A record as JUnit XML, in the form that Jenkins's xUnit plugin, GitLab and Azure read (junit-10.xsd)."""
 
 import re
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -15,7 +16,7 @@ FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 def junit(record: Record) -> str:
     """One test case a check: FAIL is a failure, INCONCLUSIVE an error, what was not run is skipped."""
-    counts = {
+    counts: dict[str, Any] = {
         "tests": str(len(record.subjects) + len(record.not_run)),
         "failures": str(record.count(Verdict.FAIL)),
         "errors": str(record.count(Verdict.INCONCLUSIVE)),

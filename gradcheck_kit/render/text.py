@@ -73,7 +73,9 @@ def _told(entry: Entry, colour: bool) -> str:
 
 
 def _finding(held: dict[str, Any]) -> Finding:
-    numbers = {name: float(held[name]) for name in ("analytic", "numeric", "error", "resolution") if held[name] is not None}
+    numbers = {
+        name: float(held[name]) for name in ("analytic", "numeric", "error", "resolution") if held[name] is not None
+    }
     index = None if held["index"] is None else tuple(held["index"])
     return Finding(**{**held, **numbers, "index": index, "verdict": Verdict(held["verdict"])})
 

@@ -27,7 +27,7 @@ LAYERS = (
     {"render"},
     {"cli", "pytest_plugin", "torch"},
 )
-EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors")
+EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors", "shtab")
 PLUGIN = "gradcheck_kit.pytest_plugin"
 STRATEGIES = "gradcheck_kit.strategies"
 TORCH_FILES = (
