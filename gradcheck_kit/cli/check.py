@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         if question not in BY_NAME:
             raise UsageError(
                 f"--questions {question}: there is no such question{did_you_mean(question, BY_NAME)}\n"
-                f"  choose from {', '.join(BY_NAME)}"
+                f"choose from {', '.join(BY_NAME)}"
             )
     place, name = split(options.target)
     with _stdout_kept_clean(), imported(place) as module:

@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gradcheck_kit.cli.exit_codes import USAGE
 from gradcheck_kit.cli.spelling import did_you_mean
@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **options})  # type: ignore[arg-type]
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's, but what is left over is told by the command that it was typed after."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:

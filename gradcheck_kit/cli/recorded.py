@@ -98,8 +98,10 @@ def _report(construction: Construction, call: Call, example: Example, seed: int)
             raise _unusable(f"the forward of {construction.title} raises", example.arrays, error) from error
         return _told(backward_raised(construction.title, None, example, seed, error, call))
     failed = _first_call(construction, subject, call, example, seed)
+    if failed is not None:
+        return failed
     demands = construction.demands
-    return failed or examine(subject, **demands.options(seed), budget=demands.seconds)
+    return examine(subject, **demands.options(seed), budget=demands.seconds)
 
 
 def _first_call(construction: Construction, subject: Subject, call: Call, example: Example, seed: int) -> Report | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from gradcheck_kit.checks import batch, directional
+from gradcheck_kit.exploration.attribution import telling_example, with_causes
 from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
 from gradcheck_kit.exploration.demands import Demands
@@ -255,25 +256,15 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
     if final.report is None or final.call is None:
         raise AssertionError("a trial that failed has a report")
     question = final.failure[0]
+    telling = telling_example(search.arrays, example.dtype, search.seed)
+    report, causes = with_causes(final.report, telling, search.trial(telling))
+    if not causes:
+        report, causes = with_causes(report, example, trial)
     explored = replace(
         search.summary(),
         simplified=reduction.tried,
+        causes=causes,
         inputs={name: literal(array).to_dict() for name, array in best.arrays.items()},
         lines=to_paste(search.construction, best, final.call, constants, question, search.seed),
     )
-    report = _with_causes(final.report, trial.report or final.report)
     return replace(report, exploration=explored, reproduction=None)
-
-
-def _with_causes(small: Report, found: Report) -> Report:
-    """The report of a small example, with the causes that the numbers of a larger one could still tell apart."""
-    known = {(f.question, f.input): f for f in found.findings if f.cause is not None}
-    return replace(small, findings=tuple(_with_cause(f, known.get((f.question, f.input))) for f in small.findings))
-
-
-def _with_cause(small: Finding, larger: Finding | None) -> Finding:
-    if small.verdict is not Verdict.FAIL or small.cause is not None or larger is None:
-        return small
-    said = [line for line in larger.message.splitlines() if f"[{larger.cause}]" in line]
-    lines = [small.message, *(f"before it was made smaller: {line}" for line in said)]
-    return replace(small, cause=larger.cause, message="\n".join(lines))

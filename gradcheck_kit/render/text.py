@@ -39,7 +39,10 @@ def body(entry: Entry) -> str:
     """The report of one check."""
     if entry.get("raised"):
         return f"{entry['verdict']}  {entry['name']}: {entry['raised']}"
-    return str(report_of(entry))
+    said = str(report_of(entry))
+    causes = [f["cause"] for f in entry["findings"] if f["verdict"] == Verdict.FAIL.value and f["cause"]]
+    unsaid = [cause for cause in dict.fromkeys(causes) if f"[{cause}]" not in said]
+    return f"{said}\n  cause: {', '.join(unsaid)}" if unsaid else said
 
 
 def report_of(entry: Entry) -> Report:
