@@ -24,7 +24,7 @@ layer = Affine(np.ones((3, 2)), np.zeros(2))
 
 
 def factory(W):
-    return Affine(W, np.zeros(W.shape[1]))
+    return Affine(W, np.zeros(W.shape[1], W.dtype))
 
 
 def product(x, y):

@@ -104,7 +104,7 @@ def test_a_wrong_edit_makes_verify_exit_1_and_name_layer_and_input(edit: Edit, t
 BAD_CALLS = {
     "no command": ([], "required: COMMAND"),
     "unknown command": (["verifiy"], "invalid choice"),
-    "unknown option": (["verify", "--epoch", "x"], "no positive integer"),
+    "unknown option": (["verify", "--epoch", "x"], "no option --epoch; did you mean '--epochs'?"),
     "no epochs": (["verify", "--epochs", "0"], "'0' is no positive integer"),
     "negative seed": (["verify", "--seed", "-1"], "seed"),
     "unwritable report": (["verify", "--json", "/no/such/directory/out.json"], "cannot write"),
