@@ -31,6 +31,10 @@ class Demands:
     seconds: float | None = None
     progress: Callable[[int], None] = _unheard
 
+    def asks(self, question: str) -> bool:
+        """Whether a question may fail an example."""
+        return self.questions is None or question in self.questions
+
     def options(self, seed: int) -> dict[str, Any]:
         """The options of `examine` for a subject that is already restricted to `wrt`."""
         return {"seed": seed, "require": self.require, "questions": self.questions}

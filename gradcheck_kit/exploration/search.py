@@ -243,7 +243,7 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
         alike.add((directional.QUESTION, trial.failure[1], None))
 
     def fails(candidate: Example) -> bool:
-        if search.spent():
+        if search.spent() or candidate.dtype not in search.construction.dtypes:
             return False
         seen[id(candidate)] = again = search.trial(candidate)
         kept.append(candidate)

@@ -117,7 +117,7 @@ def _judged(subject: Subject, construction: Construction, example: Example, seed
     (beside,) = examine(subject, seed=seed, questions=[kink.QUESTION]).findings
     wrong = [finding for finding in report.findings if finding.verdict is Verdict.FAIL]
     if all(f.question == directional.QUESTION or f.cause == "not-finite" for f in wrong):
-        if beside.verdict is Verdict.FAIL and construction.handwritten:
+        if beside.verdict is Verdict.FAIL and construction.handwritten and construction.demands.asks(kink.QUESTION):
             kept = tuple(f for f in report.findings if f.question not in (directional.QUESTION, contract.QUESTION))
             return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), not_asked=()))
         excuse = _excuse(beside) if wrong else ""

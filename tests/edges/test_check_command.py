@@ -281,7 +281,7 @@ def test_progress_is_shown_on_a_terminal_alone(
 
 
 IN_A_PROCESS = {
-    "a right layer": (f"layers.py:Affine {WHOLE} {FEW}", 0, "PASS  Affine"),
+    "a right layer": (f"layers.py:Affine {WHOLE} {FEW}", 0, "PASS Affine"),
     "a function without VJP": ("layers.py:product --input x=n --input y=n", 2, "pass vjp="),
     "torch's device without torch": ("layers.py:layer --input x=n,3 --device cuda", 2, "NumPy computes on the CPU"),
 }
