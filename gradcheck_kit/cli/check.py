@@ -115,7 +115,7 @@ def _report(
         return recorded.checked(target, vjp, arrays, inputs.constants, demands, seed)
     if not inputs.axes:
         raise UsageError(
-            f"{options.target} needs inputs; type their axes, names (n: any length) or lengths (3), as in x=n,3\n"
+            f"{options.target} needs inputs; type the axes of each, as in x=n,3 with n of any length\n"
             f"  gradcheck-kit check {options.target} {' '.join(what_to_type(target))}"
         )
     _expect_names(target, [*inputs.axes, *inputs.constants, *(demands.wrt or ())], options.target)

@@ -45,7 +45,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Two lines; the usage in full is what --help is for."""
         if found := CHOICE.search(message):
-            message += did_you_mean(found["word"], re.findall(r"[\w.-]+", found["known"]))
+            meant = did_you_mean(found["word"], re.findall(r"[\w.-]+", found["known"]))
+            message = message.replace(f" (choose from {found['known']})", meant) if meant else message
         self.exit(USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
     def _command_of(self, words: list[str]) -> "Parser":
