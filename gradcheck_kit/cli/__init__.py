@@ -3,6 +3,7 @@
 Exit codes: 0 pass, 1 fail, 2 the call cannot be carried out, 3 inconclusive, 130 interrupted.
 """
 
+import io
 import os
 import sys
 import textwrap
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "numpy" not in sys.modules:
         for variable in THREAD_VARIABLES:  # two threads on skinny matrix products only wait for one another
             os.environ.setdefault(variable, "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="backslashreplace")  # such as Windows' code pages, which have no ✗
     options = command_line().parse_args(arguments)
     try:
         return int(options.run(options))

@@ -15,7 +15,7 @@ from gradcheck_kit.cli.devices import expect_device
 from gradcheck_kit.cli.progress import Progress
 from gradcheck_kit.cli.signatures import known_names, what_to_type
 from gradcheck_kit.cli.spelling import closest, did_you_mean
-from gradcheck_kit.cli.target import Module, candidates, imported, split
+from gradcheck_kit.cli.target import Module, at_own_line, candidates, imported, split
 from gradcheck_kit.engine import BY_NAME, examine
 from gradcheck_kit.exploration.axes import Axes
 from gradcheck_kit.exploration.demands import Demands
@@ -55,7 +55,11 @@ def run(options: argparse.Namespace) -> int:
     place, name = split(options.target)
     with _stdout_kept_clean(), imported(place) as module:
         target, vjp = _target(module, name, options)
-        report = _report(target, vjp, inputs, options, project)
+        try:
+            report = _report(target, vjp, inputs, options, project)
+        except SystemExit as error:
+            said = f"{options.target} calls sys.exit({error.code!r}) while it is checked{at_own_line(error)}"
+            raise UsageError(f"{said}\nraise an exception instead") from error
     found = entry(report.to_dict(), options.target)
     record = Record((found,), environment=tuple(sorted(report.environment.items())))
     return formats.emit(record, options.format or project.get("format", "text"), options.report, options.quiet)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.cli.signatures import forward_names
-from gradcheck_kit.cli.target import own_frames
+from gradcheck_kit.cli.target import at_own_line
 from gradcheck_kit.engine import examine
 from gradcheck_kit.exploration.construction import Call, Construction
 from gradcheck_kit.exploration.demands import Demands
@@ -132,6 +132,5 @@ def _told(trial: Trial) -> Report:
 def _unusable(what: str, arrays: Mapping[str, NDArray], error: Exception) -> UsageError:
     shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.items())
     first = (str(error).splitlines() or [""])[0]
-    frames = own_frames(error)
-    at = f"\n  {Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    at = at_own_line(error)
     return UsageError(f"{what} with {shapes}: {type(error).__name__}: {first}{at}\n  pass arrays of other shapes")

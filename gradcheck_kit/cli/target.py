@@ -106,7 +106,7 @@ def _load(name: str, path: Path | None, place: str) -> ModuleType:
             raise UsageError(f"there is no module {error.name!r} below {Path.cwd()}; type {FORM}") from error
         raise UsageError(_does_not_import(place, error)) from error
     except SystemExit as error:
-        said = f"{place} calls sys.exit({error.code!r}) when it is imported{_at(error)}"
+        said = f"{place} calls sys.exit({error.code!r}) when it is imported{at_own_line(error)}"
         raise UsageError(f"{said}\n  put what is to run as a script under: if __name__ == '__main__':") from error
     except Exception as error:
         raise UsageError(_does_not_import(place, error)) from error
@@ -133,10 +133,10 @@ def _does_not_import(place: str, error: Exception) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         line = f"\n    {(error.text or '').strip()}" if error.text else ""
         return f"{place} is no Python: {error.msg}, line {error.lineno} of {Path(error.filename).name}{line}"
-    return f"{place} does not import: {type(error).__name__}: {first}{_at(error)}"
+    return f"{place} does not import: {type(error).__name__}: {first}{at_own_line(error)}"
 
 
-def _at(error: BaseException) -> str:
+def at_own_line(error: BaseException) -> str:
     """The user's own last line that ran."""
     own = own_frames(error)
     if not own:

@@ -63,12 +63,17 @@ class _Search:
             and len(self.trials) >= RAISING
             and self.count(Outcome.RAISED) == len(self.trials)
         ):
-            raise UsageError(
-                f"{self.construction.title} raised on each of {len(self.trials)} drawn inputs, such as "
-                f"{trial.obstacle} (at {trial.where}); do the axes fit? Arrays that share an axis name have the same "
-                "length there; gk.axes(..., within=(low, high)) keeps values inside a domain"
-            )
+            raise self.nothing_but_exceptions(trial)
         return trial
+
+    def nothing_but_exceptions(self, trial: Trial) -> UsageError:
+        """Every example raised, as this one did."""
+        each = "the only drawn input" if len(self.trials) == 1 else f"each of {len(self.trials)} drawn inputs"
+        return UsageError(
+            f"{self.construction.title} raised on {each}, such as "
+            f"{trial.obstacle} (at {trial.where}); do the axes fit? Arrays that share an axis name have the same "
+            "length there; gk.axes(..., within=(low, high)) keeps values inside a domain"
+        )
 
     def spent(self) -> bool:
         """Whether the time is over."""
@@ -205,10 +210,7 @@ def _nothing_found(search: _Search) -> Report:
     """One finding for every input, over all the examples."""
     reports = [t.report for t in search.trials.values() if t.report is not None]
     if not reports:
-        example = next(iter(search.trials.values()))
-        raise UsageError(
-            f"{search.construction.title} raised on every drawn input, such as {example.obstacle} (at {example.where})"
-        )
+        raise search.nothing_but_exceptions(next(iter(search.trials.values())))
     sharpest: dict[str, list[float]] = {}
     for report in (t.report for t in search.trials.values() if t.outcome is Outcome.PASSED):
         for finding in () if report is None else report.findings:

@@ -54,6 +54,19 @@ class Strided:
         return gradient
 
 
+class Leaves:
+    def forward(self, x):
+        raise SystemExit(4)
+
+    def backward(self, cotangent):
+        return cotangent
+
+
+class Refuses(Leaves):
+    def forward(self, x):
+        raise TypeError("not like this")
+
+
 class Raises:
     def forward(self, x):
         return x.copy()
@@ -121,6 +134,14 @@ ODD = {
     "labels below no axis": Odd("layers.py:layer --input x=n,3 --input k=n:int<m", ("'m' is no axis",)),
     "an input of another name": Odd("layers.py:layer --input xx=n,3", ("no 'xx'", "did you mean 'x'?")),
     "a shape that does not fit": Odd(f"layers.py:Affine {WHOLE.replace('x=n,3', 'x=n,5')}", ("do the axes fit?",)),
+    "a forward that calls sys.exit": Odd(
+        "layers.py:Leaves --input x=n", ("calls sys.exit(4) while it is checked", "raise SystemExit(4)", "instead")
+    ),
+    "a forward that always raises": Odd(
+        "layers.py:Refuses --input x=3", ("TypeError: not like this", "do the axes fit?")
+    ),
+    "what is no target": Odd("layers.py:np.pi --input x=n", ("pass a layer with",)),
+    "nothing to differentiate": Odd("layers.py:layer --input x=n:int<3", ("no array to differentiate",)),
     "a question that is not asked": Odd(
         "layers.py:layer --input x=n,3 --questions linarity", ("no such question; did you mean 'linearity'?",)
     ),

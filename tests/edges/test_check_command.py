@@ -280,6 +280,20 @@ def test_progress_is_shown_on_a_terminal_alone(
     assert "1 of 12 inputs tried" in capsys.readouterr().err
 
 
+def test_a_terminal_without_the_letters_gets_them_escaped(folder: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGES), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-m", "gradcheck_kit", "check", "layers.py:Raises", "--input", "x=n,3"],
+        env={**environment, "PYTHONIOENCODING": "ascii"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "\\u2717 the backward raises IndexError" in done.stdout
+
+
 IN_A_PROCESS = {
     "a right layer": (f"layers.py:Affine {WHOLE} {FEW}", 0, "PASS Affine"),
     "a function without VJP": ("layers.py:product --input x=n --input y=n", 2, "pass vjp="),
