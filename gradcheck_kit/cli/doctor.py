@@ -116,4 +116,5 @@ def _told(found: dict[str, Any]) -> str:
         f"{'configuration':<16}{found['configuration'] or 'none'}",
         "",
     ]
-    return "\n".join([*lines, *(f"not run: {item}" for item in found["not_run"])] or ["everything can be run"])
+    missing = [f"not run: {item}" for item in found["not_run"]]
+    return "\n".join([*lines, *(missing or ["everything can be run here"])])

@@ -1,6 +1,7 @@
 """A record as text, JUnit, GitHub commands and SARIF: valid by the published schemas, whatever the names hold."""
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 
 import gradcheck_kit as gk
 from gradcheck_kit.cli import main
+from gradcheck_kit.cli.option_types import REPORT_SUFFIXES
 from gradcheck_kit.record import Record, entry, read
 from gradcheck_kit.render.github import github
 from gradcheck_kit.render.junit import junit
@@ -223,6 +225,35 @@ def test_a_saved_record_is_shown_in_every_form_and_its_verdict_is_the_exit_code(
     again = tmp_path / "again.json"
     assert main(["report", "show", str(saved), "--report", str(again), "--quiet"]) == 1
     assert read(again) == read(saved)
+
+
+def test_every_suffix_is_written_in_its_form(record: Record, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.json"
+    record.to_json(saved)
+    beginnings = {".json": "{", ".xml": "<?xml version=", ".sarif": "{", ".html": "<!DOCTYPE html>"}
+    assert set(beginnings) == set(REPORT_SUFFIXES)
+    if importlib.util.find_spec("gradcheck_kit.render.html") is None:
+        beginnings.pop(".html")
+    written = {suffix: tmp_path / f"again{suffix}" for suffix in beginnings}
+    options = [word for path in written.values() for word in ("--report", str(path))]
+    assert main(["report", "show", str(saved), "--quiet", *options]) == 1
+    for suffix, begins in beginnings.items():
+        assert written[suffix].read_text(encoding="utf-8").startswith(begins)
+
+
+def test_what_verify_wrote_can_be_shown_and_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = examined(2.0).to_dict()
+    kept = {key: said[key] for key in ("verdict", "resolution", "cost", "findings", "seed")}
+    right = {"name": "Square", "oracle": "differences", "device": "cpu", "dtype": "float64", **kept}
+    rows = [right, {key: value for key, value in VERIFY_ROW.items() if key != "where"}]
+    saved = tmp_path / "verified.json"
+    saved.write_text(json.dumps({"schema": 1, "verdict": "FAIL", "subjects": rows, "not_run": []}), encoding="utf-8")
+    assert main(["report", "merge", str(saved), "-o", str(tmp_path / "all.json")]) == 1
+    capsys.readouterr()
+    assert main(["report", "show", str(tmp_path / "all.json")]) == 1
+    out = capsys.readouterr().out
+    assert "PASS  Square: the gradient of x agrees" in out
+    assert "FAIL  Add: Add raised ValueError in backward (add.py:3): no" in out
 
 
 def test_merged_records_hold_every_check_once_and_the_worst_verdict(

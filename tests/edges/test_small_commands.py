@@ -64,6 +64,18 @@ def test_doctor_prints_the_same_for_people(no_data: Path, capsys: pytest.Capture
         assert f"{name:<16}{version or 'not installed'}\n" in out
 
 
+def test_doctor_says_so_where_nothing_is_missing(
+    no_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gradcheck_kit.cli import doctor as command
+
+    monkeypatch.setattr(command, "OPTIONAL", {})
+    monkeypatch.setattr(command, "devices_of", lambda _torch: ["cpu", "cuda:0"])
+    monkeypatch.setattr(command, "states", lambda: {})
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.endswith("\neverything can be run here\n")
+
+
 # ---------------------------------------------------------------- data
 
 
