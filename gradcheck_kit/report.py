@@ -68,7 +68,7 @@ class Exploration:
         passed, undecided, raised: how many of them were shown right, could not be decided, or raised in the forward.
         obstacles: what the undecided and raising ones met, how often, the most frequent first.
         simplified: how many further inputs were tried to make a failing one smaller.
-        causes: likely ones, in words, that a larger input shows and the smallest cannot.
+        attributions: likely causes in words, that a larger input shows and the smallest cannot.
         inputs: the failing input: each array by name as {"dtype", "shape", "values"}; empty where nothing failed.
         lines: to paste: they make the failing input and check it again.
     """
@@ -79,7 +79,7 @@ class Exploration:
     raised: int
     obstacles: tuple[str, ...] = ()
     simplified: int = 0
-    causes: tuple[str, ...] = ()
+    attributions: tuple[str, ...] = ()
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 
@@ -93,8 +93,8 @@ class Exploration:
         if self.lines:
             failed = "The last one failed, and " if told else ""
             text += f". {failed}{self.simplified} simpler ones were tried"
-        causes = [line for cause in self.causes for line in textwrap.wrap(cause, WIDTH - 2, subsequent_indent="  ")]
-        lines = [*causes, *textwrap.wrap(text, WIDTH - 2)]
+        attributed = [textwrap.wrap(said, WIDTH - 2, subsequent_indent="  ") for said in self.attributions]
+        lines = [*(line for lines in attributed for line in lines), *textwrap.wrap(text, WIDTH - 2)]
         return [*lines, *(["to repeat it:", *(f"  {line}" for line in self.lines)] if self.lines else [])]
 
 

@@ -47,6 +47,13 @@ class _Search:
             self.vjp += trial.report.cost.vjp
         return trial
 
+    def trial_elsewhere(self, example: Example) -> Trial:
+        """Of an example that nobody drew: one that cannot even be called tells nothing."""
+        try:
+            return self.trial(example)
+        except UsageError as error:
+            return Trial(Outcome.RAISED, obstacle=str(error))
+
     def visit(self, structure: Structure) -> Trial:
         """The trial of one structure; ends the search where it fails, or where nothing but exceptions is met."""
         if structure not in self.trials:
@@ -258,15 +265,14 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
     if final.report is None or final.call is None:
         raise AssertionError("a trial that failed has a report")
     question = final.failure[0]
-    telling = telling_example(search.arrays, example.dtype, search.seed)
-    report, causes = with_causes(final.report, telling, search.trial(telling))
-    if not causes:
-        report, causes = with_causes(report, example, trial)
     explored = replace(
         search.summary(),
         simplified=reduction.tried,
-        causes=causes,
         inputs={name: literal(array).to_dict() for name, array in best.arrays.items()},
         lines=to_paste(search.construction, best, final.call, constants, question, search.seed),
     )
-    return replace(report, exploration=explored, reproduction=None)
+    telling = telling_example(search.arrays, example.dtype, search.seed)
+    report, attributions = with_causes(final.report, telling, search.trial_elsewhere(telling))
+    if not attributions:
+        report, attributions = with_causes(report, example, trial)
+    return replace(report, exploration=replace(explored, attributions=attributions), reproduction=None)

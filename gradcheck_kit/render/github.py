@@ -13,9 +13,10 @@ LEVELS = {Verdict.FAIL: "error", Verdict.INCONCLUSIVE: "warning"}
 
 
 def github(record: Record) -> str:
-    """One command for each check that did not pass, one for what was not run, and a line that counts."""
+    """One command for each check that did not pass, one for all that was not run, and a line that counts."""
     lines = [_annotation(entry) for entry in record.subjects if entry["verdict"] != Verdict.PASS.value]
-    lines += [command("notice", {"title": "not run"}, item) for item in record.not_run]
+    if record.not_run:  # all in one: of each level GitHub shows the first ten
+        lines.append(command("notice", {"title": "not run"}, "\n".join(record.not_run)))
     return "\n".join([*lines, _inert(counts(record))]) + "\n"
 
 

@@ -98,8 +98,20 @@ def test_a_cause_that_the_smallest_input_cannot_tell_is_told_from_a_larger_one()
     assert report.exploration is not None
     assert np.prod(report.exploration.inputs["W"]["shape"]) == 1
     assert "[averaged-not-summed]" not in wrong.message
-    assert "W at n=5, m=7: likely cause: backward is 1/5 of the derivative" in report.exploration.causes[0]
+    assert "W at n=5, m=7: likely cause: backward is 1/5 of the derivative" in report.exploration.attributions[0]
     assert "[averaged-not-summed]" in str(report)
+
+
+def test_a_larger_input_that_cannot_be_called_spoils_no_failure() -> None:
+    class OneGradientTooMany(Scale):
+        def backward(self, cotangent: Any) -> Any:
+            self.dW = (cotangent * self.x).sum(axis=0)
+            gradient = 2 * cotangent * self.W
+            return (gradient,) * 3 if len(self.x) == 5 else gradient
+
+    axes = {"x": ("n", 2), "W": (2,)}
+    report = searched(OneGradientTooMany, axes, Demands(dtype="float64"), max_examples=1)
+    assert report.verdict is Verdict.FAIL
 
 
 def test_where_the_larger_input_does_not_fail_no_cause_is_made_up() -> None:
@@ -112,4 +124,4 @@ def test_where_the_larger_input_does_not_fail_no_cause_is_made_up() -> None:
     report = gk.explore(BatchOfOne, x=("n", "m"), W=("m",))
     assert report.verdict is Verdict.FAIL
     assert report.exploration is not None
-    assert report.exploration.causes == ()
+    assert report.exploration.attributions == ()
