@@ -218,6 +218,22 @@ def test_a_file_in_a_package_may_import_relatively(folder: Path) -> None:
     assert not [name for name in sys.modules if name.startswith("my_package_under_check")]
 
 
+def test_a_package_of_the_same_name_from_elsewhere_is_not_taken_for_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in ("installed", "here"):
+        package = folder / place / "twice_there"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("", encoding="utf-8")
+        (package / "layers.py").write_text(AFFINE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder / "installed"))
+    module = importlib.import_module("twice_there.layers")
+    assert check(f"here/twice_there/layers.py:Affine {WHOLE}") == 2
+    assert "another twice_there.layers is installed" in " ".join(capsys.readouterr().err.split())
+    assert sys.modules["twice_there.layers"] is module
+    del sys.modules["twice_there.layers"], sys.modules["twice_there"]
+
+
 # ---------------------------------------------------------------- configuration and output
 
 
