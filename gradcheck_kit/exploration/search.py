@@ -13,13 +13,13 @@ from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
 from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.literals import literal, to_paste
+from gradcheck_kit.exploration.passing import over_all
 from gradcheck_kit.exploration.reduction import Reduction
 from gradcheck_kit.exploration.structure import Example, Structure, structures
 from gradcheck_kit.exploration.trial import Outcome, Trial, tried
 from gradcheck_kit.provenance import generator_of
-from gradcheck_kit.report import Cost, Exploration, Finding, Report
+from gradcheck_kit.report import Cost, Exploration, Report
 from gradcheck_kit.subject import UsageError
-from gradcheck_kit.verdict import Verdict
 
 SIMPLIFICATIONS = 300  # examples tried to make a failing one smaller
 RAISING = 25  # examples that raise, and none that does not: the axes do not fit
@@ -94,6 +94,13 @@ class _Search:
         shown = tuple(f"{what} ({count})" for what, count in met.most_common(OBSTACLES))
         others = sum(met.values()) - sum(count for _, count in met.most_common(OBSTACLES))
         return (*shown, f"others ({others})") if others else shown
+
+    def nothing_found(self) -> Report:
+        """The report over all examples, none of which failed."""
+        trials = list(self.trials.values())
+        if all(trial.report is None for trial in trials):
+            raise self.nothing_but_exceptions(trials[0])
+        return over_all(trials, self.summary())
 
     def summary(self) -> Exploration:
         return Exploration(
@@ -172,7 +179,7 @@ def searched(
     started = time.perf_counter()
     with construction.session():
         _draw(search, max_examples)
-        report = _nothing_found(search) if search.found is None else _reduced(search, *search.found, constants)
+        report = search.nothing_found() if search.found is None else _reduced(search, *search.found, constants)
     return replace(report, cost=Cost(search.forward, search.vjp, time.perf_counter() - started))
 
 
@@ -211,37 +218,6 @@ def _draw(search: _Search, max_examples: int) -> None:
         draw()
     except _EndError:
         return
-
-
-def _nothing_found(search: _Search) -> Report:
-    """One finding for every input, over all the examples."""
-    reports = [t.report for t in search.trials.values() if t.report is not None]
-    if not reports:
-        raise search.nothing_but_exceptions(next(iter(search.trials.values())))
-    sharpest: dict[str, list[float]] = {}
-    for report in (t.report for t in search.trials.values() if t.outcome is Outcome.PASSED):
-        for finding in () if report is None else report.findings:
-            if finding.input is not None and finding.resolution is not None:
-                sharpest.setdefault(finding.input, []).append(finding.resolution)
-    names = dict.fromkeys(f.input for report in reports for f in report.findings if f.input is not None)
-    findings = [_over_all(name, sharpest.get(name, [])) for name in names] or [_over_all(None, [])]
-    return replace(
-        reports[0],
-        findings=tuple(findings),
-        require=max(report.require for report in reports),
-        dtype=" and ".join(dict.fromkeys(report.dtype for report in reports)),
-        reference=reports[0].reference,
-        not_asked=(),
-        exploration=search.summary(),
-    )
-
-
-def _over_all(name: str | None, resolutions: list[float]) -> Finding:
-    if resolutions:
-        message = f"the gradient of {name} agrees in {len(resolutions)} examples"
-        return Finding(directional.QUESTION, Verdict.PASS, message, name, resolution=max(resolutions))
-    message = f"no example decided the gradient of {name or 'any input'}; pass other axes, or a domain with gk.axes"
-    return Finding(directional.QUESTION, Verdict.INCONCLUSIVE, message, name)
 
 
 def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping[str, Any]) -> Report:
