@@ -84,8 +84,8 @@ def _tell(error: Exception, message: str, debug: bool) -> None:
 
 
 def _wrapped(line: str) -> list[str]:
-    """A line of prose in lines that fit; one that stands further in, such as code, as it is."""
-    if line.startswith(" "):
+    """On a terminal a line of prose in lines that fit; one that stands further in, such as code, as it is."""
+    if line.startswith(" ") or not sys.stderr.isatty():
         return [line]
     return textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
 

@@ -90,11 +90,24 @@ def test_what_cannot_be_carried_out_exits_2_and_says_what_to_do(
     assert out == ""
     assert error.startswith("gradcheck-kit: ")
     assert len(error.splitlines()) <= 10, error
-    assert max(map(len, error.splitlines())) <= 120, error
     assert "Traceback" not in error
     told = " ".join(error.split())
     for words in odd.words:
         assert words in error or words in told, error
+
+
+def test_on_a_terminal_prose_is_wrapped_and_code_is_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "raise ValueError('a' + " + " + ".join(["'b'"] * 30) + ")"
+    (folder / "broken.py").write_text(f"{code}  # {'c' * 80}\n", encoding="utf-8")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert check("broken.py:Layer --input x=n") == 2
+    assert code in capsys.readouterr().err
+    assert check("layers.py:layer --input x=n,3 --questions linaerity") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 110
 
 
 BAD_OPTIONS = {
