@@ -3,6 +3,7 @@
 Exit codes: 0 pass, 1 fail, 2 the call cannot be carried out, 3 inconclusive, 130 interrupted.
 """
 
+import argparse
 import io
 import os
 import sys
@@ -16,7 +17,6 @@ from gradcheck_kit.cli.parser import Parser
 from gradcheck_kit.subject import UsageError
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-LONGEST = 10  # lines of an error
 WIDTH = 110
 
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except UsageError as error:
-        _tell(error, str(error), options.debug)
+        _tell(error, str(error), options)
         return USAGE
     except KeyboardInterrupt:
         print("gradcheck-kit: interrupted", file=sys.stderr)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
     except Exception as error:
-        _tell(error, f"{type(error).__name__}: {error}\nthis is not foreseen; --debug shows where", options.debug)
+        _tell(error, f"{type(error).__name__}: {error}\nthis is not foreseen; --debug shows where", options)
         return USAGE
 
 
@@ -73,13 +73,15 @@ def command_line() -> Parser:
     return top
 
 
-def _tell(error: Exception, message: str, debug: bool) -> None:
-    """At most ten lines, and after them the traceback where it was asked for."""
-    if debug:
+def _tell(error: Exception, message: str, options: argparse.Namespace) -> None:
+    """The message, and before it the traceback where it was asked for; a command that runs the user's code sets how
+    many lines there are at most, since what that says may be of any length."""
+    if options.debug:
         traceback.print_exception(error)
     lines = [line for text in f"gradcheck-kit: {message}".splitlines() for line in _wrapped(text)]
-    if len(lines) > LONGEST:
-        lines = [*lines[: LONGEST - 1], f"… and {len(lines) - LONGEST + 1} lines more"]
+    longest = getattr(options, "longest_error", len(lines))
+    if len(lines) > longest:  # what to do stands at the end
+        lines = [*lines[: longest - 3], f"… {len(lines) - longest + 1} lines more", *lines[-2:]]
     print("\n".join(lines), file=sys.stderr)
 
 

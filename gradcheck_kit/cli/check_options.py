@@ -26,6 +26,7 @@ EPILOG = f"""\
 {MEANING}
 defaults of seed, require, device, dtype, examples and format: [tool.gradcheck_kit] in pyproject.toml
 """
+LONGEST_ERROR = 10  # lines
 
 
 def add_to(commands: Any) -> None:
@@ -45,7 +46,7 @@ def add_to(commands: Any) -> None:
     _add_inputs(parser)
     _add_demands(parser)
     add_output_to(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, longest_error=LONGEST_ERROR)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:

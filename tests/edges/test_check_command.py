@@ -110,6 +110,17 @@ def test_on_a_terminal_prose_is_wrapped_and_code_is_not(
     assert max(map(len, lines)) <= 110
 
 
+def test_an_error_of_many_lines_keeps_its_beginning_and_what_to_do(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "layers.py:layer", "--input", "x=n," + 20 * "\n"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith("gradcheck-kit: --input x=n,")
+    assert re.fullmatch(r"… \d+ lines more", lines[7])
+    assert lines[-1].startswith("  type --input NAME=AXES")
+
+
 BAD_OPTIONS = {
     "an unknown option": ("layers.py:layer --inptu x=n", "there is no option --inptu; did you mean '--input'?"),
     "an unknown format": ("layers.py:layer --format jsn", "did you mean 'json'?"),
