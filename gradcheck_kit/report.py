@@ -70,6 +70,9 @@ class Exploration:
         simplified: how many further inputs were tried to make a failing one smaller.
         inputs: the failing input: each array by name as {"dtype", "shape", "values"}; empty where nothing failed.
         lines: to paste: they make the failing input and check it again.
+        cause: what the failure was found to depend on, as a stable slug such as "batch-of-one"; None where no one
+            condition explains all that was tried.
+        condition: the same in words.
     """
 
     examples: int
@@ -80,6 +83,8 @@ class Exploration:
     simplified: int = 0
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+    cause: str | None = None
+    condition: str = ""
 
     def describe(self) -> list[str]:
         """What a person reads of it."""
@@ -91,7 +96,8 @@ class Exploration:
         if self.lines:
             failed = "The last one failed, and " if told else ""
             text += f". {failed}{self.simplified} simpler ones were tried"
-        lines = textwrap.wrap(text, WIDTH - 2)
+        lines = textwrap.wrap(f"{self.condition} [{self.cause}]", WIDTH - 2) if self.cause else []
+        lines += textwrap.wrap(text, WIDTH - 2)
         return [*lines, *(["to repeat it:", *(f"  {line}" for line in self.lines)] if self.lines else [])]
 
 

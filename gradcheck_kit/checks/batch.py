@@ -18,6 +18,7 @@ from gradcheck_kit.subject import BudgetSpentError, UsageError
 from gradcheck_kit.verdict import of_ratio
 
 QUESTION = "batch"
+OF_ONE = "batch-of-one"
 FEW_DIGITS = 2.0**-16  # with so few a function that is not the same for every order of its rows may look so by chance
 
 
@@ -145,7 +146,7 @@ def _of_single(examination: Examination, batch: _Batch) -> list[Finding] | None:
     single = examination.pulled(point, batch.moved(examination, u, first))
     rows = _gradients(examination, batch, whole, first)
     wrong = differing(examination, rows, single, Place(batch.point, u, inputs=True))
-    return _findings("the gradient of {} is another one for a batch of one row", wrong, "batch-of-one")
+    return _findings("the gradient of {} is another one for a batch of one row", wrong, OF_ONE)
 
 
 def _mask(examination: Examination, batch: _Batch, like: Array) -> Array:
