@@ -72,20 +72,27 @@ def _found(examination: Examination) -> _Batch:
     if not subject.batch and examination.coarsest.unit_roundoff > FEW_DIGITS:
         raise NotAskedError("a batch axis cannot be told in half precision; name it by batch=")
     names = subject.batch or tuple(n for n, shape in shapes.items() if shape and shape[0] == rows)
-    for move in (nudged, shrunk):
+    for move in (nudged, shrunk):  # the second where the first leaves the domain
         generator = examination.aside(f"{QUESTION}: {move.__name__}")
         point = {n: move(library, generator, a) if library.dtype(a) in FORMATS else a for n, a in subject.point.items()}
         outputs = _forward(examination, point)
         if outputs is not None and examination.finite(outputs):
             batch = _Batch(point, outputs, names, rows)
-            if _shown(examination, batch) and _depends(examination, batch):
+            if not _hidden(examination, batch) and _shown(examination, batch) and _depends(examination, batch):
                 return batch
+            break
     raise NotAskedError("no batch axis shown")
 
 
 def _order(examination: Examination, rows: int) -> IntVector:
     """A permutation that leaves no row in its place."""
     return np.roll(np.arange(rows), int(examination.aside("order").integers(1, rows)))
+
+
+def _hidden(examination: Examination, batch: _Batch) -> bool:
+    """Whether zeros could hide what is done to single rows: 0 times a mask is 0, whatever the mask."""
+    library, names = examination.library, (n for n in batch.names if n in examination.subject.differentiable)
+    return any(bool((library.vector(batch.point[name]) == 0).any()) for name in names)
 
 
 def _shown(examination: Examination, batch: _Batch) -> bool:
