@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import textwrap
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from gradcheck_kit.sources import Source
 from gradcheck_kit.verdict import Verdict, overall
 
 SCHEMA = 1
+TO_FILL_IN = re.compile(r"(?:= |[(,] ?)\.\.\.(?:[,)]|  #|$)")  # what x[..., 0] is not
 WIDTH = 100
 NAMED = 6  # inputs in a headline
 TOLD = 2  # findings told in full: a failure fits on a screen
@@ -124,7 +126,7 @@ class Reproduction:
     @property
     def complete(self) -> bool:
         """Whether `lines` run as they are, with nothing to fill in."""
-        return not any("..." in line.replace("[...]", "") or line.startswith("#") for line in self.lines)
+        return not any(TO_FILL_IN.search(line) or line.startswith("#") for line in self.lines)
 
     def describe(self, room: int) -> list[str]:
         """What a person reads of it in so many lines."""

@@ -151,7 +151,8 @@ class _Writer:
     def _imports(self, save: Path | None) -> list[str]:
         lines = ["import numpy as np"] if save is not None or not self.torch else []
         lines += ["import torch"] if self.torch else []
-        lines += ["import gradcheck_kit as gk", *self.names.imports, *self.names.wanted]
+        lines += ["import gradcheck_kit as gk"]
+        lines += [*(line for line in self.names.imports if line not in lines), *self.names.wanted]
         return [*lines, f"saved = np.load({str(save)!r}, allow_pickle=False)"] if save is not None else lines
 
     def _target(self) -> list[str]:
