@@ -69,6 +69,8 @@ class Doubled(nn.Module):
         return y
 
     def _written(self, u: Tensor) -> Tensor:
+        if u is None:  # an undefined cotangent
+            return u
         if self.buffer is None or self.buffer.shape != u.shape:
             self.buffer = u.clone()
         self.buffer[:, : self.columns] = u[:, : self.columns]
