@@ -127,9 +127,33 @@ class _Twin:
             self._add_all(own)
             return
         inside = [(path, owner, declared(owner, path)) for path, owner in layers_inside(self.layer)]
-        pairs = self._attribute_pairs([(path, owner) for path, owner, places in inside if places is None])
+        undeclared = [(path, owner) for path, owner, places in inside if places is None]
+        known = [gradient for _, _, places in inside for _, gradient in places or []]
+        spelled = [(path, gradient_of(n, owner)) for path, owner in undeclared for n in arrays_of(owner, self.library)]
+        paired = [Place(None, name, path) for path, name in spelled if path and name is not None]
+        before = {gradient: self._copied(gradient) for gradient in (*known, *paired)}
+        pairs = self._attribute_pairs(undeclared, run=bool(known))
         for path, _, places in inside:
-            self._add_all(pairs.get(path, []) if places is None else places)
+            found = pairs.get(path, []) if places is None else places
+            self._add_all([pair for pair in found if not self._stands_apart(*pair, before.get(pair[1]))])
+
+    def _copied(self, place: Place) -> Array | None:
+        value = place.read(self.layer)
+        return self.library.copy(value) if self.library.owns(value) else None
+
+    def _stands_apart(self, array: Place, gradient: Place, before: Array | None) -> bool:
+        """Whether a layer inside is only referred to: its gradient is an old one, and its parameter changes nothing."""
+        if before is None or not self.library.identical(before, gradient.read(self.layer)):
+            return False
+        if not bool((self.library.vector(before) != 0).any()):
+            return False
+        value, outputs = self._copied(array), self.forward(self.arguments.arrays)
+        if value is None:
+            return False
+        array.write(self.layer, self.library.moved(value, value + 1.0, 0.5), self.library, self.title, array.name)
+        moved = self.forward(self.arguments.arrays)
+        array.write(self.layer, value, self.library, self.title, array.name)
+        return all(self.library.identical(outputs[name], moved[name]) for name in outputs)
 
     def _add_all(self, found: Sequence[tuple[Place, Place]]) -> None:
         for array, gradient in found:
@@ -138,7 +162,7 @@ class _Twin:
                 name = array.name
                 self.places[f"param.{name}" if name in self.arguments.names else name] = (array, gradient)
 
-    def _attribute_pairs(self, owners: Sequence[tuple[Path, Any]]) -> dict[Path, list[tuple[Place, Place]]]:
+    def _attribute_pairs(self, owners: Sequence[tuple[Path, Any]], run: bool) -> dict[Path, list[tuple[Place, Place]]]:
         """Float arrays `W` with a `dW` beside them that the forward does not replace (else they are its caches)."""
         before = {path: arrays_of(owner, self.library) for path, owner in owners}
         outputs = self.forward(self.arguments.arrays)
@@ -147,7 +171,7 @@ class _Twin:
             after = arrays_of(owner, self.library)
             names = {n: after[n] for n, array in before[path].items() if self._kept(owner, n, array, after.get(n))}
             kept[path] = [name for name in names if not is_gradient(name, names)]
-        if any(kept.values()):
+        if run or any(kept.values()):
             ones = {name: self.library.copy(output) for name, output in outputs.items()}
             with self.randomness.replayed("backward"):
                 self.layer.backward(self._structure.packed(ones))

@@ -406,6 +406,43 @@ def test_parameters_of_every_kind_are_moved_to_float64_and_left_alone(name: str)
     assert pickle.dumps(layer) == before
 
 
+class Chained(AttributePairs):
+    """Knows the layer before it, which has been trained."""
+
+    def __init__(self, before: type[Textbook] = DictParams) -> None:
+        super().__init__()
+        self.before: Any = before()
+        self.before.forward(X)
+        self.before.backward(np.ones_like(X))
+
+
+class ForgetsTheLayerInside(Chained):
+    """The layer before it takes part in the forward, and the backward leaves its gradient as it was."""
+
+    def forward(self, x: Any) -> Any:
+        self.x = self.before.forward(x)
+        return self.W * self.x + self.b
+
+    def backward(self, dout: Any) -> Any:
+        return super().backward(dout) * W
+
+
+BEFORE = pytest.mark.parametrize("before", [DictParams, ListParams, AttributePairs])
+
+
+@BEFORE
+def test_a_layer_that_is_only_referred_to_has_no_parameters_here(before: type[Textbook]) -> None:
+    report = gk.examine(Chained(before), X)
+    assert (report.verdict, compared(report)) == (Verdict.PASS, ["x", "W", "b"])
+
+
+@BEFORE
+def test_an_old_gradient_of_a_layer_that_takes_part_is_found(before: type[Textbook]) -> None:
+    report = gk.examine(ForgetsTheLayerInside(before), X)
+    assert report.verdict is Verdict.FAIL
+    assert all(str(name).startswith("before.") for name in failed(report)), report
+
+
 def test_the_lines_to_paste_set_the_parameters_of_a_layer_inside() -> None:
     report = gk.examine(Layered(wrong="layers[0].W"), X)
     assert report.reproduction is not None
