@@ -5,11 +5,13 @@ and in `reference_impls`; asked of gradcheck_kit, torch's gradcheck, JAX's check
 """
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 import gradcheck_kit as gk
 from benchmarks import detection_page
 from benchmarks.checkers import CHECKERS, FLAGGED, UNDECIDED, Answer, Case, installed
+from benchmarks.kept import Kept
 from benchmarks.passed_by_torch import verdicts
 from benchmarks.workers import in_workers
 from gradcheck_kit.cli.catalogue import CATALOGUE, Entry
@@ -119,6 +122,10 @@ def of_task(task: Task) -> tuple[str, list[Outcome]]:
     return kind, [found for seed in seeds for found in of_right(RIGHT_SUBJECTS[number], seed, dtype)]
 
 
+def _with_its_task(task: Task) -> tuple[Task, list[Outcome]]:
+    return task, of_task(task)[1]
+
+
 def tasks(mutants: Sequence[int], right: Sequence[int], mutant_seeds: int, seeds: int) -> list[Task]:
     """Every row at its seeds; right ones in blocks of seeds, in float64 and in float32."""
     blocks = [range(first, min(first + BLOCK, seeds)) for first in range(0, seeds, BLOCK)]
@@ -128,11 +135,15 @@ def tasks(mutants: Sequence[int], right: Sequence[int], mutant_seeds: int, seeds
     ]
 
 
-def measured(work: Sequence[Task], processes: int) -> dict[str, list[Outcome]]:
-    """All outcomes by kind, in the order of the tables."""
+def measured(work: Sequence[Task], processes: int, kept: Kept) -> dict[str, list[Outcome]]:
+    """All outcomes by kind, in the order of the tables; those that are kept from an earlier run are not asked again."""
+    keys = {task: json.dumps([task[0], task[1], [*task[2]], task[3]]) for task in work}
+    pending = [task for task in work if keys[task] not in kept.known]
+    for task, outcomes in in_workers(_with_its_task, pending, processes):
+        kept.add(keys[task], [asdict(one) for one in outcomes])
     found: dict[str, list[Outcome]] = defaultdict(list)
-    for kind, outcomes in in_workers(of_task, work, processes):
-        found[kind] += outcomes
+    for task, key in keys.items():
+        found[task[0]] += [Outcome(**one) for one in kept.known.get(key, [])]  # none where the run was stopped
     place = {name: i for i, name in enumerate([m.name for m in MUTANTS] + [r.name for r in RIGHT_SUBJECTS])}
     for outcomes in found.values():
         outcomes.sort(key=lambda one: (place[one.row], one.dtype, one.seed))
@@ -144,12 +155,15 @@ def main() -> None:
     parser.add_argument("--mutant-seeds", type=int, default=3, help="random points of each mutant")
     parser.add_argument("--seeds", type=int, default=50, help="random points of each right subject")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--keep", type=Path, help="a file to keep answers in: the same call goes on where it was stopped"
+    )
     options = parser.parse_args()
     for checker in CHECKERS:
         if checker.absent:
             print(f"{checker.name} is left out: {checker.absent}", file=sys.stderr)
     everything = tasks(range(len(MUTANTS)), range(len(RIGHT_SUBJECTS)), options.mutant_seeds, options.seeds)
-    found = measured(everything, options.processes)
+    found = measured(everything, options.processes, Kept(options.keep))
     print(
         "\n".join(detection_page.page(found[MUTANT], found[RIGHT_ONE], options.mutant_seeds, options.seeds, verdicts()))
     )

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import textwrap
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from gradcheck_kit.sources import Source
 from gradcheck_kit.verdict import Verdict, overall
 
 SCHEMA = 1
+TO_FILL_IN = re.compile(r"(?:= |[(,] ?)\.\.\.(?:[,)]|  #|$)")  # what x[..., 0] is not
 WIDTH = 100
 NAMED = 6  # inputs in a headline
 TOLD = 2  # findings told in full: a failure fits on a screen
@@ -71,6 +73,9 @@ class Exploration:
         attributions: likely causes in words, that a larger input shows and the smallest cannot.
         inputs: the failing input: each array by name as {"dtype", "shape", "values"}; empty where nothing failed.
         lines: to paste: they make the failing input and check it again.
+        cause: what the failure was found to depend on, as a stable slug such as "batch-of-one"; None where no one
+            condition explains all that was tried.
+        condition: the same in words.
     """
 
     examples: int
@@ -82,6 +87,8 @@ class Exploration:
     attributions: tuple[str, ...] = ()
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+    cause: str | None = None
+    condition: str = ""
 
     def describe(self) -> list[str]:
         """What a person reads of it."""
@@ -94,7 +101,8 @@ class Exploration:
             failed = "The last one failed, and " if told else ""
             text += f". {failed}{self.simplified} simpler ones were tried"
         attributed = [textwrap.wrap(said, WIDTH - 2, subsequent_indent="  ") for said in self.attributions]
-        lines = [*(line for lines in attributed for line in lines), *textwrap.wrap(text, WIDTH - 2)]
+        lines = textwrap.wrap(f"{self.condition} [{self.cause}]", WIDTH - 2) if self.cause else []
+        lines += [*(line for part in attributed for line in part), *textwrap.wrap(text, WIDTH - 2)]
         return [*lines, *(["to repeat it:", *(f"  {line}" for line in self.lines)] if self.lines else [])]
 
 
@@ -121,7 +129,7 @@ class Reproduction:
     @property
     def complete(self) -> bool:
         """Whether `lines` run as they are, with nothing to fill in."""
-        return not any("..." in line.replace("[...]", "") or line.startswith("#") for line in self.lines)
+        return not any(TO_FILL_IN.search(line) or line.startswith("#") for line in self.lines)
 
     def describe(self, room: int) -> list[str]:
         """What a person reads of it in so many lines."""

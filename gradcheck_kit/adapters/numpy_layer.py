@@ -1,11 +1,12 @@
 """The textbook layer: `forward(*inputs)`, `backward(cotangent)`, parameters with their gradients beside them."""
 
-from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
-from gradcheck_kit.adapters.private_copy import private_copy
+from gradcheck_kit.adapters.parameters import Path, Place, arrays_of, declared, gradient_of, is_gradient, layers_inside
+from gradcheck_kit.adapters.private_copy import held_by, private_copy
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.sharing import shared_memory
 from gradcheck_kit.adapters.signature import (
@@ -32,8 +33,9 @@ def subject_of(
     """The subject of a layer at its inputs and its present parameters.
 
     The layer itself is never called or changed: everything runs on a deep copy. Parameters are found as
-    `params`/`grads` (dicts, or lists in the same order), or as attribute pairs `W` and `dW`; they join the inputs
-    under their own names (`param.W` where an input has that name).
+    `params`/`grads` (dicts, or lists in the same order), or as pairs of attributes, slots or properties `W` and `dW`
+    (or `grad_W`, `W_grad`); where the layer declares none, those of layers in its attributes, lists and dicts are found
+    as well, as `layers[0].W`. They join the inputs under their own names (`param.W` where an input has that name).
 
     Args:
         layer: an object with `forward(*inputs)` and `backward(cotangent)`; a method `jvp(*tangents)`, called after the
@@ -82,7 +84,7 @@ def subject_of(
             layer,
             names=given_names(names),
             constants=arguments.constants,
-            places={name: (place.container, place.key) for name, (place, _) in twin.places.items()},
+            places={name: place.written for name, (place, _) in twin.places.items()},
         ),
     )
 
@@ -116,39 +118,74 @@ class _Twin:
     randomness: FrozenRandomness
 
     def __post_init__(self) -> None:
-        self.places: dict[str, tuple[_Place, _Place]] = {}
+        self.places: dict[str, tuple[Place, Place]] = {}
 
     def find_parameters(self) -> None:
-        """Declared ones first; else the attribute pairs, which show only after a backward has run."""
-        params, grads = getattr(self.layer, "params", None), getattr(self.layer, "grads", None)
-        # `grads` may be made by the first backward only; a gradient that never appears counts as missing.
-        if isinstance(params, Mapping) and isinstance(grads, Mapping | None):
-            pairs = [(str(key), key) for key in params]
-        elif isinstance(params, list | tuple) and isinstance(grads, list | tuple | None):
-            pairs = [(f"params[{i}]", i) for i in range(len(params))]
-        else:
-            for name in self._attribute_pairs():
-                self._add(name, _Place(None, name), _Place(None, f"d{name}"))
+        """Declared ones, and attribute pairs, which show only after a backward; of the layers inside as well."""
+        own = declared(self.layer)
+        if own is not None:
+            self._add_all(own)
             return
-        for name, key in pairs:
-            self._add(name, _Place("params", key), _Place("grads", key))
+        inside = [(path, owner, declared(owner, path)) for path, owner in layers_inside(self.layer)]
+        undeclared = [(path, owner) for path, owner, places in inside if places is None]
+        known = [gradient for _, _, places in inside for _, gradient in places or []]
+        spelled = [(path, gradient_of(n, owner)) for path, owner in undeclared for n in arrays_of(owner, self.library)]
+        paired = [Place(None, name, path) for path, name in spelled if path and name is not None]
+        before = {gradient: self._copied(gradient) for gradient in (*known, *paired)}
+        pairs = self._attribute_pairs(undeclared, run=bool(known))
+        for path, _, places in inside:
+            found = pairs.get(path, []) if places is None else places
+            self._add_all([pair for pair in found if not self._stands_apart(*pair, before.get(pair[1]))])
 
-    def _add(self, name: str, array: "_Place", gradient: "_Place") -> None:
-        value = array.read(self.layer)
-        if self.library.owns(value) and self.library.dtype(value) in FORMATS:
-            self.places[f"param.{name}" if name in self.arguments.names else name] = (array, gradient)
+    def _copied(self, place: Place) -> Array | None:
+        value = place.read(self.layer)
+        return self.library.copy(value) if self.library.owns(value) else None
 
-    def _attribute_pairs(self) -> list[str]:
+    def _stands_apart(self, array: Place, gradient: Place, before: Array | None) -> bool:
+        """Whether a layer inside is only referred to: its gradient is an old one, and its parameter changes nothing."""
+        if before is None or not self.library.identical(before, gradient.read(self.layer)):
+            return False
+        if not bool((self.library.vector(before) != 0).any()):
+            return False
+        value, outputs = self._copied(array), self.forward(self.arguments.arrays)
+        if value is None:
+            return False
+        array.write(self.layer, self.library.moved(value, value + 1.0, 0.5), self.library, self.title, array.name)
+        moved = self.forward(self.arguments.arrays)
+        array.write(self.layer, value, self.library, self.title, array.name)
+        return all(self.library.identical(outputs[name], moved[name]) for name in outputs)
+
+    def _add_all(self, found: Sequence[tuple[Place, Place]]) -> None:
+        for array, gradient in found:
+            value = array.read(self.layer)
+            if self.library.owns(value) and self.library.dtype(value) in FORMATS:
+                name = array.name
+                self.places[f"param.{name}" if name in self.arguments.names else name] = (array, gradient)
+
+    def _attribute_pairs(self, owners: Sequence[tuple[Path, Any]], run: bool) -> dict[Path, list[tuple[Place, Place]]]:
         """Float arrays `W` with a `dW` beside them that the forward does not replace (else they are its caches)."""
-        held = getattr(self.layer, "__dict__", {})
-        before = {name: value for name, value in held.items() if self.library.owns(value)}
+        before = {path: arrays_of(owner, self.library) for path, owner in owners}
         outputs = self.forward(self.arguments.arrays)
-        kept = [name for name, value in before.items() if held.get(name) is value]
-        if any(not name.startswith("d") for name in kept):
+        kept: dict[Path, list[str]] = {}
+        for path, owner in owners:
+            after = arrays_of(owner, self.library)
+            names = {n: after[n] for n, array in before[path].items() if self._kept(owner, n, array, after.get(n))}
+            kept[path] = [name for name in names if not is_gradient(name, names)]
+        if run or any(kept.values()):
             ones = {name: self.library.copy(output) for name, output in outputs.items()}
             with self.randomness.replayed("backward"):
                 self.layer.backward(self._structure.packed(ones))
-        return [name for name in kept if f"d{name}" in held]
+        beside = {path: {name: gradient_of(name, owner) for name in kept[path]} for path, owner in owners}
+        return {
+            path: [(Place(None, n, path), Place(None, gradient, path)) for n, gradient in found.items() if gradient]
+            for path, found in beside.items()
+        }
+
+    def _kept(self, owner: Any, name: str, array: Array, again: Any) -> bool:
+        """Still the same array; a property may hand out a new one of the same numbers each time."""
+        if again is array or again is None:
+            return again is array
+        return name not in held_by(owner) and self.library.identical(array, again)
 
     def parameters(self) -> dict[str, Array]:
         return {name: self.library.copy(place.read(self.layer)) for name, (place, _) in self.places.items()}
@@ -194,43 +231,3 @@ class _Twin:
         for name, (_, place) in self.places.items():
             gradients[name] = place.read(self.layer)
         return gradients
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where an array lives on a layer: an attribute, or an entry of an attribute that is a dict or a list."""
-
-    container: str | None
-    key: Any
-
-    def read(self, layer: Any) -> Any:
-        if self.container is None:
-            return getattr(layer, self.key, None)
-        held = getattr(layer, self.container, None)
-        if isinstance(held, Mapping):
-            return held.get(self.key)
-        return held[self.key] if held is not None and self.key < len(held) else None
-
-    def write(self, layer: Any, value: Array, library: Library, title: str, name: str) -> None:
-        """In place where possible, since other attributes may be views of the same array; else by assignment."""
-        present = self.read(layer)
-        if library.identical(present, value):
-            return
-        try:
-            # A tensor that requires a gradient is written to through its detached twin, on the same memory.
-            (present.detach() if library.name == "torch" else present)[...] = value
-        except (ValueError, TypeError):  # read-only, or a plain number
-            self._assign(layer, value)
-        if not library.identical(self.read(layer), value):
-            raise UsageError(
-                f"{title}: setting the parameter {name} has no effect (it reads back unchanged); "
-                "keep parameters as arrays in `params`, or pass functions with vjp="
-            )
-
-    def _assign(self, layer: Any, value: Array) -> None:
-        if self.container is None:
-            setattr(layer, self.key, value)
-            return
-        held = getattr(layer, self.container)
-        if isinstance(held, MutableMapping | MutableSequence):
-            held[self.key] = value

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from types import ModuleType
+from types import MemberDescriptorType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -69,5 +69,20 @@ def reachable(root: Any, kinds: tuple[type, ...]) -> Iterator[Any]:
             waiting.extend(item.values())
         elif isinstance(item, list | tuple | set | frozenset):
             waiting.extend(item)
-        elif hasattr(item, "__dict__"):
-            waiting.extend(vars(item).values())
+        else:
+            waiting.extend(held_by(item).values())
+
+
+def held_by(item: Any) -> dict[str, Any]:
+    """What an object holds in its attributes, by name: in its dictionary and in slots."""
+    held = dict(getattr(item, "__dict__", {}))
+    for kind in type(item).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            member = vars(kind).get(name)
+            if isinstance(member, MemberDescriptorType):
+                try:
+                    held[name] = member.__get__(item)
+                except AttributeError:
+                    continue  # not set yet
+    return held

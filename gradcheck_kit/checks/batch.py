@@ -18,6 +18,7 @@ from gradcheck_kit.subject import BudgetSpentError, UsageError
 from gradcheck_kit.verdict import of_ratio
 
 QUESTION = "batch"
+OF_ONE = "batch-of-one"
 FEW_DIGITS = 2.0**-16  # with so few a function that is not the same for every order of its rows may look so by chance
 
 
@@ -71,20 +72,27 @@ def _found(examination: Examination) -> _Batch:
     if not subject.batch and examination.coarsest.unit_roundoff > FEW_DIGITS:
         raise NotAskedError("a batch axis cannot be told in half precision; name it by batch=")
     names = subject.batch or tuple(n for n, shape in shapes.items() if shape and shape[0] == rows)
-    for move in (nudged, shrunk):
+    for move in (nudged, shrunk):  # the second where the first leaves the domain
         generator = examination.aside(f"{QUESTION}: {move.__name__}")
         point = {n: move(library, generator, a) if library.dtype(a) in FORMATS else a for n, a in subject.point.items()}
         outputs = _forward(examination, point)
         if outputs is not None and examination.finite(outputs):
             batch = _Batch(point, outputs, names, rows)
-            if _shown(examination, batch) and _depends(examination, batch):
+            if not _hidden(examination, batch) and _shown(examination, batch) and _depends(examination, batch):
                 return batch
+            break
     raise NotAskedError("no batch axis shown")
 
 
 def _order(examination: Examination, rows: int) -> IntVector:
     """A permutation that leaves no row in its place."""
     return np.roll(np.arange(rows), int(examination.aside("order").integers(1, rows)))
+
+
+def _hidden(examination: Examination, batch: _Batch) -> bool:
+    """Whether zeros could hide what is done to single rows: 0 times a mask is 0, whatever the mask."""
+    library, names = examination.library, (n for n in batch.names if n in examination.subject.differentiable)
+    return any(bool((library.vector(batch.point[name]) == 0).any()) for name in names)
 
 
 def _shown(examination: Examination, batch: _Batch) -> bool:
@@ -145,7 +153,7 @@ def _of_single(examination: Examination, batch: _Batch) -> list[Finding] | None:
     single = examination.pulled(point, batch.moved(examination, u, first))
     rows = _gradients(examination, batch, whole, first)
     wrong = differing(examination, rows, single, Place(batch.point, u, inputs=True))
-    return _findings("the gradient of {} is another one for a batch of one row", wrong, "batch-of-one")
+    return _findings("the gradient of {} is another one for a batch of one row", wrong, OF_ONE)
 
 
 def _mask(examination: Examination, batch: _Batch, like: Array) -> Array:

@@ -1,6 +1,7 @@
 """Does the backward return what it owes: a finite gradient of the right shape and dtype for every input?"""
 
 from gradcheck_kit.checks.examination import Examination, passed
+from gradcheck_kit.checks.infinite import infinite_by_right
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import FORMATS, Array, is_finite
 from gradcheck_kit.verdict import Verdict
@@ -101,9 +102,14 @@ def _of_gradient(examination: Examination, name: str, gradient: Array | None) ->
     if library.device(gradient) != library.device(primal):
         places = f"on {library.device(gradient)}, {name} itself on {library.device(primal)}"
         return [_wrong(f"the gradient of {name} is {places}", name, "wrong-device")]
-    if not is_finite(library, gradient):
-        return [_wrong(f"the gradient of {name} is not finite where the output is", name, "not-finite")]
-    return []
+    return [] if is_finite(library, gradient) else [_not_finite(examination, name, gradient)]
+
+
+def _not_finite(examination: Examination, name: str, gradient: Array) -> Finding:
+    if not infinite_by_right(examination, name, gradient):
+        return _wrong(f"the gradient of {name} is not finite where the output is", name, "not-finite")
+    message = f"the gradient of {name} is infinite here, and so is the derivative; pass inputs at which it is finite"
+    return Finding(QUESTION, Verdict.INCONCLUSIVE, message, input=name, cause="infinite-derivative")
 
 
 def _shape_message(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from gradcheck_kit.checks import stale_slice
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.diagnose.precision import SLUG, formats_of_error, holds_no_more_than, rounded
 from gradcheck_kit.space import Arrays, Format, Vector, norm
@@ -48,7 +49,19 @@ def likely_use(examination: Examination, name: str) -> Use:
     ):
         if shown:
             return use
-    return answers.rounding or NONLINEAR
+    return answers.rounding or _in_a_slice(examination, name) or NONLINEAR
+
+
+def _in_a_slice(examination: Examination, name: str) -> Use | None:
+    """A slice alone that does not depend on the cotangent: left from an earlier call, or computed without it."""
+    unmoved = stale_slice.same_for_every_cotangent(examination, name)
+    if unmoved is None:
+        return None
+    where = unmoved.describe(name)
+    if stale_slice.same_elsewhere(examination, name, unmoved):
+        words = "keeps the numbers of an earlier call, whatever the cotangent and the inputs; fill it in every call"
+        return Use(stale_slice.SLUG, f"{where}, {words}")
+    return Use(IGNORED.slug, f"{where}, ignores the cotangent; multiply by it")
 
 
 class _Answers:

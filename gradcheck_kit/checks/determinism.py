@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from gradcheck_kit.checks.examination import Examination, passed
+from gradcheck_kit.checks.stale_slice import SLUG, of_the_call_before
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import FORMATS, Array, Library, norm_of, norm_of_difference
 from gradcheck_kit.verdict import Verdict
@@ -24,13 +25,22 @@ def ask(examination: Examination) -> list[Finding]:
     again = dict(subject.pullback(subject.point, first.cotangents))
     backward = _spread(examination, first.gradients, again)
     if backward is not None:
-        name, spread = backward
-        message = (
-            f"two calls of the backward gave two gradients of {name} at the same inputs and cotangent: they differ by "
-            f"{spread:.1g} of their size; overwrite the gradient instead of adding to it, keep no state between calls"
-        )
-        return [Finding(QUESTION, Verdict.FAIL, message, input=name, cause="nondeterministic-backward")]
+        return [_of_backward(examination, *backward)]
     return [passed(QUESTION, "the same inputs gave the same answers")]
+
+
+def _of_backward(examination: Examination, name: str, spread: float) -> Finding:
+    """Two gradients at the same inputs and cotangent, and whether a slice of them is that of the call before."""
+    said = f"two calls of the backward gave two gradients of {name} at the same inputs and cotangent: they differ by "
+    said += f"{spread:.1g} of their size"
+    stale = None if spread == float("inf") else of_the_call_before(examination, name)
+    if stale is None:
+        message = f"{said}; overwrite the gradient instead of adding to it, keep no state between calls"
+        return Finding(QUESTION, Verdict.FAIL, message, input=name, cause="nondeterministic-backward")
+    words = f"{stale.describe(name)}, is that of the call before; fill it before it is returned"
+    message = f"{said}\nlikely cause: {words} [{SLUG}]"
+    place = stale.describe(name)
+    return Finding(QUESTION, Verdict.FAIL, message, input=name, place=place, cause=SLUG)
 
 
 def _spread(

@@ -16,6 +16,7 @@ FEW = 3  # elements with the property that must all be wrong
 COINCIDENCE = 20  # equally large sets of elements among which the wrong ones are the one with the property
 SEPARATING = 2  # elements sampled on the poorer side of a threshold
 REACH = 0.1  # of the elements must lie on either side of a threshold
+FLAT = 0.25  # of the least derivative where the backward is right: below, the function is flat where it is wrong
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ def _magnitudes(place: Location, x: Values) -> Iterator[_Property]:
         return
     size = abs(x)
     if max(right) < min(wrong):
-        words = f"backward is wrong where the input is large: right up to {max(right):.3g}, wrong from {min(wrong):.3g}"
-        found = _Property(Cause("wrong-where-large", words), size >= min(wrong), size <= max(right))
+        found = _Property(_of_large(place, max(right), min(wrong)), size >= min(wrong), size <= max(right))
     elif max(wrong) < min(right):
         words = f"backward is wrong where the input is small: wrong up to {max(wrong):.3g}, right from {min(right):.3g}"
         found = _Property(Cause("wrong-where-small", words), size <= max(wrong), size >= min(right))
@@ -84,6 +84,16 @@ def _magnitudes(place: Location, x: Values) -> Iterator[_Property]:
         return
     if min(found.having.mean(), found.lacking.mean()) >= REACH:
         yield found
+
+
+def _of_large(place: Location, right: float, wrong: float) -> Cause:
+    """Wrong for large inputs: where the function is flat there and not elsewhere, it is where it saturates."""
+    where = f"right up to {right:.3g}, wrong from {wrong:.3g}"
+    there = [abs(e.numeric) for e in place.elements if e.wrong]
+    elsewhere = [abs(e.numeric) for e in place.elements if not e.wrong]
+    if max(there) <= FLAT * min(elsewhere):
+        return Cause("wrong-where-saturated", f"backward is wrong where the function saturates: {where} in magnitude")
+    return Cause("wrong-where-large", f"backward is wrong where the input is large: {where}")
 
 
 def _repeated(integers: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Mask:

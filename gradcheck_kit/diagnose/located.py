@@ -4,6 +4,7 @@ import numpy as np
 
 from gradcheck_kit.diagnose.by_value import Surroundings, by_value
 from gradcheck_kit.diagnose.evidence import MATCH, Cause
+from gradcheck_kit.diagnose.repeated import repeated
 from gradcheck_kit.locate import Location, OfInput
 from gradcheck_kit.locate.box import Box
 from gradcheck_kit.locate.contributions import Element
@@ -25,7 +26,7 @@ def diagnose_located(
     if not place.wrong:
         return None
     of_values = None if place.everywhere else by_value(place, measured, around, generator)
-    return of_values or _zero(place, measured, around) or _in_common(place)
+    return of_values or _zero(place, measured, around) or _repeated(place, measured, around) or _in_common(place)
 
 
 def _zero(place: Location, measured: OfInput, around: Surroundings) -> Cause | None:
@@ -37,6 +38,13 @@ def _zero(place: Location, measured: OfInput, around: Surroundings) -> Cause | N
     if len(place.boxes) <= FEW and all(_should_be_zero(box, measured) for box in place.boxes):
         return Cause("should-be-zero", "the function does not depend on these elements, to within what was measured")
     return None
+
+
+def _repeated(place: Location, measured: OfInput, around: Surroundings) -> Cause | None:
+    """One wrong block made of slices that are copies of another."""
+    if len(place.boxes) != 1 or place.mixed or place.everywhere or not place.complete:
+        return None
+    return repeated(place.boxes[0], around.gradient, measured.name)
 
 
 def _should_be_zero(box: Box, measured: OfInput) -> bool:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gradcheck_kit.checks import batch, directional
@@ -12,6 +13,7 @@ from gradcheck_kit.exploration.attribution import telling_example, with_causes
 from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
 from gradcheck_kit.exploration.demands import Demands
+from gradcheck_kit.exploration.dependence import dependence
 from gradcheck_kit.exploration.literals import literal, to_paste
 from gradcheck_kit.exploration.passing import over_all
 from gradcheck_kit.exploration.reduction import Reduction
@@ -146,7 +148,9 @@ def explore(
             a copy of the layer.
 
     Returns:
-        FAIL: the report of the reduced example, with the input and lines to paste in `.exploration`. PASS: every input
+        FAIL: the report of the reduced example, with the input and lines to paste in `.exploration`, and in its `cause`
+        and `condition` what the failure depends on, where examples beside it leave one answer: a batch of one, an axis
+        of one, a shape that is square or is not, a length from which on it is wrong, an exact tie. PASS: every input
         was resolved in some example and none failed; `.resolution` is the least sharp of the passing examples.
         INCONCLUSIVE: none failed, and an input was never resolved.
 
@@ -241,14 +245,31 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
     if final.report is None or final.call is None:
         raise AssertionError("a trial that failed has a report")
     question = final.failure[0]
+    found = dependence(best, search.arrays, partial(_fails_alike, search, final))
     explored = replace(
         search.summary(),
         simplified=reduction.tried,
         inputs={name: literal(array).to_dict() for name, array in best.arrays.items()},
         lines=to_paste(search.construction, best, final.call, constants, question, search.seed),
+        cause=None if found is None else found.slug,
+        condition="" if found is None else found.sentence,
     )
     telling = telling_example(search.arrays, example.dtype, search.seed)
     report, attributions = with_causes(final.report, telling, search.trial_elsewhere(telling))
     if not attributions:
         report, attributions = with_causes(report, example, trial)
     return replace(report, exploration=replace(explored, attributions=attributions), reproduction=None)
+
+
+def _fails_alike(search: _Search, final: Trial, candidate: Example) -> bool | None:
+    """Whether an example fails in the same input; None where it fails otherwise, raises or is undecided.
+
+    A larger batch that fails for what it says of a single row is right at its own length.
+    """
+    trial = search.trial(candidate)
+    if trial.outcome is Outcome.PASSED:
+        return False
+    if trial.outcome is not Outcome.FAILED or trial.failure[1] != final.failure[1]:
+        return None
+    single = trial.failure[0] == batch.QUESTION and trial.findings_that_fail[0].cause == batch.OF_ONE
+    return final.failure[0] == batch.QUESTION if single else True

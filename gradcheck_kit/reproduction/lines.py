@@ -151,7 +151,8 @@ class _Writer:
     def _imports(self, save: Path | None) -> list[str]:
         lines = ["import numpy as np"] if save is not None or not self.torch else []
         lines += ["import torch"] if self.torch else []
-        lines += ["import gradcheck_kit as gk", *self.names.imports, *self.names.wanted]
+        lines += ["import gradcheck_kit as gk"]
+        lines += [*(line for line in self.names.imports if line not in lines), *self.names.wanted]
         return [*lines, f"saved = np.load({str(save)!r}, allow_pickle=False)"] if save is not None else lines
 
     def _target(self) -> list[str]:
@@ -163,12 +164,13 @@ class _Writer:
 
     def _layer(self) -> list[str]:
         layer, places = self.origin.target, self.origin.places
-        by_key = {str(key): self.variables[name] for name, (_, key) in places.items()}
+        own = {name: key for name, (container, key) in places.items() if container in (None, "params")}
+        by_key = {str(key): self.variables[name] for name, key in own.items()}
         arguments, used, unknown = arguments_of(layer, by_key)
         lines = [f"# fill in: {', '.join(unknown)}"] if unknown else []
         lines += filled(f"layer = {self.target}(", arguments, ")")
         for name, (container, key) in places.items():
-            if str(key) not in used:
+            if name not in own or str(key) not in used:
                 place = f"layer.{key}" if container is None else f"layer.{container}[{key!r}]"
                 whole = "[...]" if self.arrays[name].shape else ""
                 lines.append(f"{place}{whole} = {self.variables[name]}")

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck_kit.literals import WIDTH
+from gradcheck_kit.reproduction.sources import imported, source_of
 
+STANDARD = {"np": "import numpy as np", "torch": "import torch", "gk": "import gradcheck_kit as gk"}
 RESERVED = ("np", "gk", "torch", "b64decode", "saved", "layer", "module", "subject", "float", "bool")
 
 
@@ -40,6 +42,9 @@ class Names:
                 self.imports += [line] if len(line) <= WIDTH else [f"from {module} import (", f"    {what},", ")"]
             name = next(name for name, known in self._taken.items() if known is held)
             return ".".join([name, *inner])
+        written = self._written(thing, title if isinstance(title, str) and title.isidentifier() else role)
+        if written is not None:
+            return written
         if isinstance(title, str) and title.isidentifier() and (inspect.isfunction(thing) or inspect.isclass(thing)):
             name = self.variable(title, thing)
             self.wanted.append(f"# define {name} first{_origin(thing)}")
@@ -47,6 +52,33 @@ class Names:
         name = self.variable(role, thing)
         self.wanted.append(f"{name} = ...  # your {title or type(thing).__name__}{_origin(thing)}")
         return name
+
+    def _written(self, thing: Any, wanted: str) -> str | None:
+        """The name of a function whose whole source the lines can hold, with what it uses; None where they cannot."""
+        source = source_of(thing)
+        if source is None or source.lines(wanted) is None:
+            return None
+        brought = {alias: self._brought(alias, value) for alias, value in source.uses.items()}
+        if None in brought.values():
+            return None
+        self._taken |= {alias: value for alias, value in source.uses.items() if alias not in STANDARD}
+        name = self.variable(wanted, thing)
+        for line in brought.values():
+            place = self.imports if str(line).startswith(("import ", "from ")) else self.wanted
+            place += [line] if line and line not in place else []
+        self.wanted += source.lines(name) or []
+        return name
+
+    def _brought(self, alias: str, value: Any) -> str | None:
+        """The line that brings a global of the user's; empty where it is there already, None where none can."""
+        if alias in STANDARD:
+            return STANDARD[alias] if STANDARD[alias] == imported(alias, value) else None
+        if alias in self._taken:
+            return "" if self._taken[alias] is value else None
+        path = importable(value)
+        if path is None or "." in path[1]:
+            return imported(alias, value)
+        return f"from {path[0]} import {path[1]}" + ("" if alias == path[1] else f" as {alias}")
 
     def variable(self, wanted: str, thing: Any = None) -> str:
         """A free identifier that is `wanted`, or like it."""

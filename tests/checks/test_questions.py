@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import gradcheck_kit as gk
+from reference_impls import layers
 from tests.mutants import RIGHT, Right
 from tests.mutants.torch_functions import RightExp
 
@@ -133,6 +134,14 @@ def test_a_generator_in_a_closure_is_replayed_and_put_back() -> None:
 
     assert gk.check(forward, np.ones((4, 3)), vjp=lambda u, x: u * kept["mask"])
     assert np.array_equal(generator.random(5), np.random.default_rng(3).random(5))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5])
+def test_zeros_that_hide_a_mask_show_no_batch(p: float) -> None:
+    """The forward of dropout on zeros is the same in every order of the rows; its mask, and the gradient, is not."""
+    x = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    for seed in range(10):
+        assert gk.check(layers.Dropout(p, np.random.default_rng(seed)), x, seed=seed)
 
 
 def test_a_declared_batch_must_name_inputs() -> None:

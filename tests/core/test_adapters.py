@@ -2,6 +2,7 @@
 
 import copy
 import operator
+import pickle
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 import gradcheck_kit as gk
+from gradcheck_kit.adapters.parameters import layers_inside
+from gradcheck_kit.adapters.private_copy import held_by
 from gradcheck_kit.verdict import Verdict
 
 Values = npt.NDArray[Any]
@@ -235,7 +238,115 @@ class Transposed(DictParams):
         return self.turned.T * x + self.params["b"]
 
 
+class UsedHere(AttributePairs):
+    """Already run at this very input."""
+
+    def __init__(self, wrong: str | None = None) -> None:
+        super().__init__(wrong)
+        self.forward(X)
+        self.backward(np.ones_like(X))
+
+
+class InSlots(AttributePairs):
+    __slots__ = ("W", "b", "dW", "db", "dx", "x")
+
+
+class GradientsBefore(Textbook):
+    def __init__(self, wrong: str | None = None) -> None:
+        super().__init__(wrong)
+        self.W, self.b = W.copy(), B.copy()
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return self.W * x + self.b
+
+    def backward(self, dout: Any) -> Any:
+        self.grad_W, self.grad_b = self.off("W", dout * self.x), self.off("b", +dout)
+        return self.off("x", dout * self.W)
+
+
+class GradientsBehind(GradientsBefore):
+    def backward(self, dout: Any) -> Any:
+        self.W_grad, self.b_grad = self.off("W", dout * self.x), self.off("b", +dout)
+        return self.off("x", dout * self.W)
+
+
+class Properties(DictParams):
+    """The arrays are kept under another name, and handed out by properties."""
+
+    def __init__(self, wrong: str | None = None) -> None:
+        super().__init__(wrong)
+        self._held, self._slopes = self.params, self.grads
+        del self.params, self.grads
+
+    def forward(self, x: Any) -> Any:
+        self.saved = x
+        return self._held["W"] * x + self._held["b"]
+
+    def backward(self, dout: Any) -> Any:
+        self._slopes["W"], self._slopes["b"] = self.off("W", dout * self.saved), self.off("b", +dout)
+        return self.off("x", dout * self._held["W"])
+
+    @property
+    def W(self) -> Any:  # noqa: N802 - the name that textbooks give it
+        return self._held["W"]
+
+    @property
+    def b(self) -> Any:
+        return self._held["b"]
+
+    @property
+    def dW(self) -> Any:  # noqa: N802 - the same
+        return self._slopes["W"]
+
+    @property
+    def db(self) -> Any:
+        return self._slopes["b"]
+
+    @property
+    def norm(self) -> Any:
+        raise RuntimeError("there is no norm before the first step")
+
+
+class PropertiesWithSetters(Properties):
+    """Handed out as copies, and taken by assignment."""
+
+    @property
+    def W(self) -> Any:  # noqa: N802 - the name that textbooks give it
+        return self._held["W"].copy()
+
+    @W.setter
+    def W(self, value: Any) -> None:  # noqa: N802 - the same
+        self._held["W"] = value
+
+
+class Layered(Textbook):
+    """Scales, then shifts; the two layers do the work and have the parameters."""
+
+    def __init__(self, wrong: str | None = None) -> None:
+        super().__init__(wrong)
+        last = (wrong or "").rpartition(".")[2]
+        self.layers = [AttributePairs(last if "[0]" in (wrong or "") else None)]
+        self.out = DictParams(last if "out" in (wrong or "") else None)
+        self.blocks = {"in": GammaBeta(last if "blocks" in (wrong or "") else None)}
+        self.same = self.layers[0]
+
+    def forward(self, x: Any) -> Any:
+        return self.out.forward(self.layers[0].forward(self.blocks["in"].forward(x)))
+
+    def backward(self, dout: Any) -> Any:
+        return self.off("x", self.blocks["in"].backward(self.layers[0].backward(self.out.backward(dout))))
+
+
+LAYERED = ["x", "layers[0].W", "layers[0].b", "out.W", "out.b", "blocks['in'].gamma", "blocks['in'].beta"]
 LAYERS: dict[str, tuple[type[Textbook], list[str]]] = {
+    "already used here": (UsedHere, ["x", "W", "b"]),
+    "slots": (InSlots, ["x", "W", "b"]),
+    "gradients named grad_W": (GradientsBefore, ["x", "W", "b"]),
+    "gradients named W_grad": (GradientsBehind, ["x", "W", "b"]),
+    "properties": (Properties, ["x", "W", "b"]),
+    "properties with setters": (PropertiesWithSetters, ["x", "W", "b"]),
+    "layers inside": (Layered, LAYERED),
     "dict params": (DictParams, ["x", "W", "b"]),
     "list params": (ListParams, ["x", "params[0]", "params[1]"]),
     "attribute pairs": (AttributePairs, ["x", "W", "b"]),
@@ -276,6 +387,68 @@ def test_a_parameter_that_reads_back_unchanged_is_told() -> None:
 
     with pytest.raises(gk.UsageError, match="has no effect"):
         gk.examine(Copies(), X)
+
+
+@pytest.mark.parametrize("name", ["slots", "properties", "layers inside"])
+def test_parameters_of_every_kind_are_moved_to_float64_and_left_alone(name: str) -> None:
+    """A float32 layer is differentiated in float64, which needs all its arrays there."""
+    layer: Any = LAYERS[name][0]()
+    for _, owner in layers_inside(layer):
+        for held in ("W", "b", "gamma", "beta"):
+            if held in held_by(owner):
+                setattr(owner, held, getattr(owner, held).astype(np.float32))
+        for group in ("params", "_held"):
+            getattr(owner, group, {}).update({k: v.astype(np.float32) for k, v in getattr(owner, group, {}).items()})
+    before = pickle.dumps(layer)
+    report = gk.examine(layer, X.astype(np.float32))
+    assert report.verdict is Verdict.PASS, report
+    assert (report.reference, compared(report)) == ("float64", LAYERS[name][1])
+    assert pickle.dumps(layer) == before
+
+
+class Chained(AttributePairs):
+    """Knows the layer before it, which has been trained."""
+
+    def __init__(self, before: type[Textbook] = DictParams) -> None:
+        super().__init__()
+        self.before: Any = before()
+        self.before.forward(X)
+        self.before.backward(np.ones_like(X))
+
+
+class ForgetsTheLayerInside(Chained):
+    """The layer before it takes part in the forward, and the backward leaves its gradient as it was."""
+
+    def forward(self, x: Any) -> Any:
+        self.x = self.before.forward(x)
+        return self.W * self.x + self.b
+
+    def backward(self, dout: Any) -> Any:
+        return super().backward(dout) * W
+
+
+BEFORE = pytest.mark.parametrize("before", [DictParams, ListParams, AttributePairs])
+
+
+@BEFORE
+def test_a_layer_that_is_only_referred_to_has_no_parameters_here(before: type[Textbook]) -> None:
+    report = gk.examine(Chained(before), X)
+    assert (report.verdict, compared(report)) == (Verdict.PASS, ["x", "W", "b"])
+
+
+@BEFORE
+def test_an_old_gradient_of_a_layer_that_takes_part_is_found(before: type[Textbook]) -> None:
+    report = gk.examine(ForgetsTheLayerInside(before), X)
+    assert report.verdict is Verdict.FAIL
+    assert all(str(name).startswith("before.") for name in failed(report)), report
+
+
+def test_the_lines_to_paste_set_the_parameters_of_a_layer_inside() -> None:
+    report = gk.examine(Layered(wrong="layers[0].W"), X)
+    assert report.reproduction is not None
+    lines = "\n".join(report.reproduction.lines)
+    assert "\nlayer.layers[0].W[...] = layers_0__W\n" in lines
+    assert "\nlayer.out.params['W'][...] = out_W\n" in lines
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

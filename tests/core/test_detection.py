@@ -1,5 +1,10 @@
 """The benchmark that sets the checkers side by side asks each of them of the same gradient, and counts honestly."""
 
+import dataclasses
+import inspect
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +12,10 @@ import gradcheck_kit as gk
 from benchmarks import checkers, detection, detection_page, passed_by_torch
 from benchmarks.checkers import CHECKERS, FLAGGED, PASSED, Answer, Case, Checker
 from benchmarks.detection import BOTH, CANNOT, CAUGHT, FALSE_ALARM, MISSED, MUTANT, RIGHT_ONE, RIGHT_SUBJECTS
+from benchmarks.kept import Kept, fingerprint
+from gradcheck_kit.cli.catalogue import CATALOGUE
+from reference_impls import layers
+from reference_impls.layers.layer import Layer
 from tests.mutants import MUTANTS
 
 SEEN_BY_ALL = ("the sign is flipped", "Affine averages db", "a hook halves the gradient")
@@ -99,3 +108,49 @@ def test_of_the_five_each_fails_with_its_name() -> None:
     weight = passed_by_torch.NAMES[0]
     assert found[weight, "its input"].slow == "passes"
     assert found[weight, "its input and parameters"].slow == "FAILS"
+
+
+def test_the_tables_are_as_large_and_as_broad_as_the_page_says() -> None:
+    """At least 80 planted bugs, 60 of them with the cause to be named; at least 60 right subjects of every family."""
+    assert len(MUTANTS) >= 80
+    assert sum(mutant.cause is not None for mutant in MUTANTS) >= 60
+    names = {right.name for right in RIGHT_SUBJECTS}
+    assert len(names) == len(RIGHT_SUBJECTS) >= 60
+    classes = {name for name, of in vars(layers).items() if inspect.isclass(of) and issubclass(of, Layer)}
+    assert classes - {"Layer"} <= {entry.name for entry in CATALOGUE}
+    assert {
+        "torch LSTMCell",
+        "torch multi-head attention",
+        "torch LayerNorm",
+        "torch sort",
+        "torch gather",
+        "torch Embedding with repeated indices",
+        "torch Dropout",
+        "torch BatchNorm1d, training",
+        "torch BatchNorm1d, evaluation",
+        "torch MSELoss",
+    } <= names
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    work = detection.tasks([NUMBER[SEEN_BY_OURS[0]]], range(1), mutant_seeds=1, seeds=1)
+    place = tmp_path / "answers.jsonl"
+    before = Kept(place)
+    for task in work[:2]:
+        key = json.dumps([task[0], task[1], [*task[2]], task[3]])
+        before.add(key, [dataclasses.asdict(one) for one in detection.of_task(task)[1]])
+    place.write_text(place.read_text(encoding="utf-8") + '["half a li', encoding="utf-8")
+    assert Kept(place).known == before.known
+    after = Kept(place)
+    after.add("one more", [])
+    assert Kept(place).known == {**before.known, "one more": []}
+    found = detection.measured(work[:2], 1, after)
+    assert [one.outcome for one in found[MUTANT] if one.checker == CHECKERS[0].name] == [CAUGHT]
+    assert {one.dtype for one in found[RIGHT_ONE]} == {"float64"}
+
+
+def test_the_answers_of_other_code_are_refused(tmp_path: Path) -> None:
+    place = tmp_path / "answers.jsonl"
+    place.write_text(json.dumps({**fingerprint(), "code": "another"}) + "\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="other code"):
+        Kept(place)

@@ -120,6 +120,40 @@ def test_the_only_gathered_twice_of_few_is_no_evidence() -> None:
     assert (few.place, few.cause) == ("x[3]", None)
 
 
+def test_a_slice_that_is_the_others_by_right_is_not_called_stale() -> None:
+    """The gradient of a total over rows is the same in every row; only a copy of one single other row is evidence."""
+    x = np.random.default_rng(0).normal(size=(6, 5))
+
+    def one_row_is_another(u: Array, x: Array) -> Array:
+        gradient = np.tile(u, (6, 1))
+        gradient[3] = np.roll(u, 1)
+        return gradient
+
+    def one_row_is_that_of_all(u: Array, x: Array) -> Array:
+        return np.tile(u, (6, 1))
+
+    def weighted(x: Array) -> Array:
+        return np.asarray(x.sum(axis=0) + x[3] * x[3])
+
+    assert finding(one_row_is_another, x, forward=lambda x: x.sum(axis=0)).cause != "stale-slice"
+    wrong = finding(one_row_is_that_of_all, x, forward=weighted)
+    assert (wrong.place, wrong.cause) == ("row 3 of x, x[3, :]", None)
+
+
+def test_numbers_of_an_earlier_call_are_told_from_a_constant_that_ignores_the_cotangent() -> None:
+    """Both are the same for every cotangent; what is left from an earlier call is so at every point, too."""
+    x = np.random.default_rng(0).normal(size=(6, 5))
+    left = np.random.default_rng(1).normal(size=5)
+
+    def spoiled(row: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+        return lambda u, x: np.where(np.arange(6)[:, None] == 3, row(x), u * x)
+
+    assert finding(spoiled(lambda _: left), x, forward=square).cause == "stale-slice"
+    assert finding(spoiled(lambda x: x), x, forward=square).cause == "cotangent-ignored"
+    both = finding(lambda u, x: u * x + left, x, forward=square)
+    assert both.cause == "nonlinear-in-cotangent"
+
+
 def test_a_report_of_many_wrong_inputs_still_fits_on_a_screen() -> None:
     arrays = [np.random.default_rng(i).normal(size=(4, 3)) for i in range(9)]
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 import gradcheck_kit as gk
+from benchmarks import locating
 from gradcheck_kit.locate.box import Box
 from gradcheck_kit.locate.contributions import Reading
 from gradcheck_kit.locate.search import Search
@@ -229,3 +230,11 @@ def test_a_budget_spent_while_locating_leaves_the_failure_standing() -> None:
     report = gk.examine(matrix((100, 120), one_wrong), budget=gk.Budget(evaluations=70))
     assert report.verdict is gk.Verdict.FAIL
     assert report.findings[-1].question == "directional"
+
+
+def test_the_benchmark_of_whole_checks_names_the_element_that_it_spoilt() -> None:
+    for seed in range(3):
+        _, verdict, *cells = (cell.strip() for cell in locating.whole_check(30, seed, timed=False).split("|")[2:-1])
+        forward, _, named, wrong, under, seconds = cells
+        assert (verdict, named, under, seconds) == ("FAIL", wrong, "yes", "—")
+        assert int(forward) < locating.LIMIT

@@ -14,6 +14,7 @@ import torch
 
 import gradcheck_kit as gk
 from gradcheck_kit.literals import Literal
+from gradcheck_kit.reproduction.sources import ABSENT, source_of
 from reference_impls.layers import BatchNorm1d, Dropout
 from tests.mutants import MUTANTS
 from tests.mutants.reference_edits import AffineAveragesBias
@@ -249,11 +250,70 @@ def test_what_was_not_decided_keeps_its_lines_to_itself() -> None:
 
 
 def test_what_has_no_name_is_left_to_fill_in_with_the_place_of_its_source() -> None:
-    report = gk.examine(lambda x: x**2, X, vjp=lambda u, x: u * x)
+    power = 2
+    report = gk.examine(lambda x: x**power, X, vjp=lambda u, x: u * power * x**0)
     assert "target = ...  # your <lambda>, from test_reproduction.py, line" in lines_of(report)
     assert "vjp = ...  # your <lambda>, from" in lines_of(report)
     assert report.reproduction is not None
     assert not report.reproduction.complete
+
+
+HALF = 0.5
+
+
+def _cosine(x: Any) -> Any:
+    return np.cos(x)
+
+
+def test_a_lambda_that_is_no_more_than_its_text_is_written_out() -> None:
+    report = gk.examine(lambda x: np.sin(x[..., 0]), X, vjp=lambda u, x: HALF * (u * _cosine(x.T)).T, names=["x"])
+    lines = lines_of(report)
+    assert "\ntarget = lambda x: np.sin(x[..., 0])\n" in lines
+    assert "\nHALF = 0.5\n" in lines
+    assert "\nfrom tests.core.test_reproduction import _cosine\n" in lines
+    assert report.reproduction is not None
+    assert report.reproduction.complete
+    assert in_a_fresh_python(printed(report)) == [findings(report)]
+
+
+def test_a_local_function_that_is_no_more_than_its_text_is_written_out() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        """Straight-through."""
+        rounded = torch.round(x)
+        return x * x + (rounded - rounded.detach())
+
+    report = gk.examine(forward, torch.tensor(X))
+    assert report.verdict is gk.Verdict.PASS
+
+    def backward(u: Any, x: Any) -> Any:
+        scale = [np.tanh(v) for v in x]
+        return u * np.array(scale)
+
+    failing = gk.examine(np.tanh, X, vjp=backward, names=["x"])
+    assert "def backward(u, x):\n    scale = [np.tanh(v) for v in x]\n" in lines_of(failing)
+    assert in_a_fresh_python(printed(failing)) == [findings(failing)]
+
+
+def test_two_lambdas_on_one_line_are_told_apart_and_code_that_is_not_in_the_file_is_not_written() -> None:
+    one, other = (lambda u, x: u * x * 2), (lambda u, x: u * x * 3)
+    for vjp, factor in ((one, 2), (other, 3)):
+        assert f"\nvjp = lambda u, x: u * x * {factor}\n" in lines_of(gk.examine(np.exp, X, vjp=vjp, names=["x"]))
+    scope: dict[str, Any] = {}
+    exec("f = lambda u, x: u * x", scope)
+    assert "\nvjp = ...  # your <lambda>" in lines_of(gk.examine(np.exp, X, vjp=scope["f"], names=["x"]))
+
+
+@pytest.mark.parametrize("what", ["a default", "a module by another name", "a class of the test's own"])
+def test_a_function_that_uses_more_than_its_text_is_not_written_out(what: str) -> None:
+    class Local:
+        factor = 2
+
+    functions: dict[str, Any] = {
+        "a default": lambda u, x, k=2: u * x * k,
+        "a module by another name": lambda u, x: u * x * missing_module.k,  # type: ignore[name-defined]  # noqa: F821
+        "a class of the test's own": lambda u, x: u * x * Local.factor,
+    }
+    assert source_of(functions[what]) is None or source_of(functions[what]).uses["missing_module"] is ABSENT  # type: ignore[union-attr]
 
 
 def test_a_generator_of_a_constructor_is_left_to_fill_in() -> None:

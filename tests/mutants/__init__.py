@@ -20,8 +20,10 @@ from tests.mutants.reference_images import REFERENCE_IMAGES
 from tests.mutants.reference_layers import REFERENCE_LAYERS
 from tests.mutants.right_layers import RIGHT_IN_FLOAT32_ALONE, RIGHT_LAYERS
 from tests.mutants.right_torch import RIGHT_FUNCTIONS, Right
+from tests.mutants.stale import STALE
 from tests.mutants.stateful import STATEFUL
 from tests.mutants.torch_functions import TORCH
+from tests.mutants.values import VALUES
 
 ONE_QUESTION_ONLY: tuple[Mutant, ...] = (
     *CONTRACT_AND_PURITY,
@@ -44,6 +46,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *TORCH,
     *PLACES,
     *MECHANISMS,
+    *VALUES,
+    *STALE,
     *ONE_QUESTION_ONLY,
 )
 RIGHT: tuple[Right, ...] = (*RIGHT_LAYERS, *RIGHT_FUNCTIONS)

@@ -412,7 +412,7 @@ MECHANISMS = (
         lambda u, x: np.where(abs(x) > 1.5, 0.0, _clipped_vjp(u, x)),
         _both_sizes,
         "x",
-        "wrong-where-large",
+        "wrong-where-saturated",
     ),
     # digits
     function(

@@ -1,0 +1,185 @@
+"""Where the parameters of a textbook layer live, and their gradients: on the layer itself or on layers inside it."""
+
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradcheck_kit.adapters.private_copy import held_by
+from gradcheck_kit.space import Array, Library
+from gradcheck_kit.subject import UsageError
+
+SPELLINGS = ("d{}", "grad_{}", "{}_grad", "d_{}")  # the gradient of W beside it, as textbooks write it
+DEEPEST = 4  # layers inside layers
+
+Step = tuple[str, Any]
+"""An attribute (".", name) or an item ("[]", key)."""
+Path = tuple[Step, ...]
+"""From a layer to an object inside it."""
+
+
+def spelled(path: Path) -> str:
+    """As one would write it after the layer: "layers[0]", "encoder.first"."""
+    text = "".join(f".{key}" if kind == "." else f"[{key!r}]" for kind, key in path)
+    return text.removeprefix(".")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array lives: an attribute, or an entry of an attribute that is a dict or a list, on an owner inside.
+
+    Attributes:
+        container: the attribute that holds the dict or list; None where the array is an attribute itself.
+        key: in the container, or the attribute's name.
+        path: from the layer to the owner.
+    """
+
+    container: str | None
+    key: Any
+    path: Path = ()
+
+    @property
+    def name(self) -> str:
+        """What the parameter is called: by its key, after the way to its owner."""
+        own = f"{self.container}[{self.key}]" if isinstance(self.key, int) else str(self.key)
+        return f"{spelled(self.path)}.{own}" if self.path else own
+
+    @property
+    def written(self) -> tuple[str | None, Any]:
+        """The container and the key as one would write them after the layer."""
+        if not self.path:
+            return self.container, self.key
+        way = spelled(self.path)
+        return (None, f"{way}.{self.key}") if self.container is None else (f"{way}.{self.container}", self.key)
+
+    def read(self, layer: Any) -> Any:
+        owner = _followed(layer, self.path)
+        if self.container is None:
+            return getattr(owner, self.key, None)
+        held = getattr(owner, self.container, None)
+        if isinstance(held, Mapping):
+            return held.get(self.key)
+        return held[self.key] if held is not None and self.key < len(held) else None
+
+    def write(self, layer: Any, value: Array, library: Library, title: str, name: str) -> None:
+        """In place where possible, since other attributes may be views of the same array; else by assignment.
+
+        Raises:
+            UsageError: it cannot be set.
+        """
+        present = self.read(layer)
+        if library.identical(present, value):
+            return
+        try:
+            # A tensor that requires a gradient is written to through its detached twin, on the same memory.
+            (present.detach() if library.name == "torch" else present)[...] = value
+        except (ValueError, TypeError):  # read-only, or a plain number
+            self._assign(layer, value)
+        if not library.identical(self.read(layer), value):
+            self._assign_or_leave(layer, value)
+        if not library.identical(self.read(layer), value):
+            raise UsageError(
+                f"{title}: setting the parameter {name} has no effect (it reads back unchanged); "
+                "keep parameters as arrays in `params`, or pass functions with vjp="
+            )
+
+    def _assign_or_leave(self, layer: Any, value: Array) -> None:
+        """A property may hand out a new array each time, and take one by assignment."""
+        if self.container is None and isinstance(getattr(type(_followed(layer, self.path)), self.key, None), property):
+            try:
+                self._assign(layer, value)
+            except AttributeError:
+                return  # it has no setter: what reads back is judged by the caller
+
+    def _assign(self, layer: Any, value: Array) -> None:
+        owner = _followed(layer, self.path)
+        if self.container is None:
+            setattr(owner, self.key, value)
+            return
+        held = getattr(owner, self.container)
+        if isinstance(held, MutableMapping | MutableSequence):
+            held[self.key] = value
+
+
+def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
+    """The parameters and gradients in `params` and `grads`; None where there is no such declaration.
+
+    `grads` may be made by the first backward only; a gradient that never appears counts as missing.
+    """
+    params, grads = getattr(owner, "params", None), getattr(owner, "grads", None)
+    if isinstance(params, Mapping) and isinstance(grads, Mapping | None):
+        keys: list[Any] = list(params)
+    elif isinstance(params, list | tuple) and isinstance(grads, list | tuple | None):
+        keys = list(range(len(params)))
+    else:
+        return None
+    return [(Place("params", key, path), Place("grads", key, path)) for key in keys]
+
+
+def layers_inside(layer: Any) -> Iterator[tuple[Path, Any]]:
+    """The layer and those inside it: in attributes, and in lists, tuples and dicts there; each once.
+
+    A layer that declares its parameters has declared those inside it, too.
+    """
+    seen = set[int]()
+    waiting: list[tuple[Path, Any]] = [((), layer)]
+    while waiting:
+        path, owner = waiting.pop(0)
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        yield path, owner
+        if declared(owner) is None and len(path) < 2 * DEEPEST:
+            waiting += [((*path, *steps), inner) for steps, inner in _children(owner)]
+
+
+def _children(owner: Any) -> Iterator[tuple[Path, Any]]:
+    for name, value in held_by(owner).items():
+        items: list[tuple[Path, Any]] = [((), value)]
+        if isinstance(value, Mapping):
+            items = [((("[]", key),), item) for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            items = [((("[]", i),), item) for i, item in enumerate(value)]
+        for steps, item in items:
+            if _is_layer(item):
+                yield ((".", name), *steps), item
+
+
+def _is_layer(value: Any) -> bool:
+    methods = (getattr(value, name, None) for name in ("forward", "backward"))
+    return not isinstance(value, type) and all(callable(method) for method in methods)
+
+
+def arrays_of(owner: Any, library: Library) -> dict[str, Array]:
+    """The arrays that attributes hold and properties hand out, by name."""
+    found = {name: value for name, value in held_by(owner).items() if library.owns(value)}
+    for name in _properties(owner):
+        try:
+            value = getattr(owner, name)
+        except Exception:  # the user's own code, which may want a forward first
+            continue
+        if library.owns(value):
+            found[name] = value
+    return found
+
+
+def gradient_of(name: str, owner: Any) -> str | None:
+    """The attribute or property beside `name` that is spelled as its gradient."""
+    there = {*held_by(owner), *_properties(owner)}
+    return next((beside for form in SPELLINGS if (beside := form.format(name)) in there), None)
+
+
+def is_gradient(name: str, names: Mapping[str, Any]) -> bool:
+    """Whether a name is spelled as the gradient of another one."""
+    return any(form.format(other) == name for other in names for form in SPELLINGS)
+
+
+def _properties(owner: Any) -> list[str]:
+    """The public properties of its class."""
+    classes = type(owner).__mro__
+    return [n for c in classes for n, v in vars(c).items() if isinstance(v, property) and not n.startswith("_")]
+
+
+def _followed(layer: Any, path: Path) -> Any:
+    for kind, key in path:
+        layer = getattr(layer, key) if kind == "." else layer[key]
+    return layer
