@@ -78,7 +78,9 @@ def read(path: str | Path) -> Record:
 
 def merged(records: Sequence[Record]) -> Record:
     """One record of several: of shards, or of workers."""
-    subjects = sorted((entry for record in records for entry in record.subjects), key=lambda entry: str(entry["where"]))
+    subjects = sorted(
+        (entry for record in records for entry in record.subjects), key=lambda entry: str(entry.get("where", ""))
+    )
     not_run = dict.fromkeys(_all(record.not_run for record in records))
     environment = dict(pair for record in records for pair in record.environment)
     return Record(tuple(subjects), tuple(not_run), tuple(sorted(environment.items())))

@@ -42,9 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gradcheck-kit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    from gradcheck_kit.cli import verify_options
+    from gradcheck_kit.cli import inventory_options, verify_options
 
     verify_options.add_to(commands)
+    inventory_options.add_to(commands)
     return parser
 
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"provenance", "engine", "side_by_side"},
     {"exploration"},
     {"cases", "strategies"},
-    {"render"},
+    {"render", "inventory"},
     {"cli", "pytest_plugin", "torch"},
 )
 EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors")
