@@ -22,11 +22,13 @@ class Record:
         subjects: one entry a check, in the order of `where` and then of the checks themselves.
         not_run: what was not run, and why: "what: why".
         environment: versions of Python and of the libraries.
+        parity: of a run that trained side by side: `ParityReport.to_dict()`, further ones as a list under "beside".
     """
 
     subjects: tuple[Entry, ...]
     not_run: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    parity: Entry | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -44,6 +46,7 @@ class Record:
             "environment": dict(self.environment),
             "subjects": list(self.subjects),
             "not_run": list(self.not_run),
+            **({} if self.parity is None else {"parity": self.parity}),
         }
 
     def to_json(self, path: str | Path) -> None:
@@ -73,7 +76,7 @@ def read(path: str | Path) -> Record:
         raise UsageError(f"{path} is no gradcheck_kit report of schema {SCHEMA}; write it anew with this version")
     entries = held["subjects"] if "subjects" in held else [entry(held, held["subject"])]
     environment = tuple(sorted(held.get("environment", {}).items()))
-    return Record(tuple(entries), tuple(held.get("not_run", ())), environment)
+    return Record(tuple(entries), tuple(held.get("not_run", ())), environment, held.get("parity"))
 
 
 def merged(records: Sequence[Record]) -> Record:
@@ -83,7 +86,8 @@ def merged(records: Sequence[Record]) -> Record:
     )
     not_run = dict.fromkeys(_all(record.not_run for record in records))
     environment = dict(pair for record in records for pair in record.environment)
-    return Record(tuple(subjects), tuple(not_run), tuple(sorted(environment.items())))
+    parity = next((record.parity for record in records if record.parity is not None), None)
+    return Record(tuple(subjects), tuple(not_run), tuple(sorted(environment.items())), parity)
 
 
 def _all(lists: Iterable[Iterable[str]]) -> Iterable[str]:

@@ -22,7 +22,10 @@ DTYPES = (np.float64, np.float32)
 DIFFERENCES = "differences"
 TORCH = "torch.autograd"
 WHERE = "gradcheck-kit verify"
-SAID = ("verdict", "resolution", "cost", "findings", "seed", "source", "ran")
+SAID = (
+    *("verdict", "resolution", "require", "reference", "library", "cost", "findings", "seed"),
+    *("not_asked", "reproduction", "source", "ran", "figures"),
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class Row:
         return self.oracle if self.oracle == DIFFERENCES else f"torch on {self.device}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: name, oracle, device, dtype, verdict, resolution, cost, findings, and where the code is
-        that ran; `raised` if it did."""
+        """Plain JSON values: name, oracle, device, dtype, verdict, resolution, cost, findings, how to repeat it,
+        what to draw, where the code is that ran; `raised` if it did."""
         named = {"name": self.name, "where": WHERE, "oracle": self.oracle, "device": self.device, "dtype": self.dtype}
         if self.report is None:
             verdict = None if self.verdict is None else self.verdict.value

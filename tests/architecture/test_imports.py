@@ -18,8 +18,8 @@ PACKAGES = ("gradcheck_kit", "reference_impls")
 LAYERS = (
     {"space", "subject"},
     {"differences"},
-    {"sources"},
-    {"verdict", "report", "literals", "record"},
+    {"sources", "illustration"},
+    {"verdict", "report", "literals", "record", "picture"},
     {"checks", "locate", "diagnose", "reproduction"},
     {"provenance", "engine", "side_by_side"},
     {"exploration"},
