@@ -10,6 +10,7 @@ from typing import Any
 from gradcheck_kit.checks import batch, directional
 from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
+from gradcheck_kit.exploration.figures import with_figures
 from gradcheck_kit.exploration.literals import literal, to_paste
 from gradcheck_kit.exploration.reduction import Reduction
 from gradcheck_kit.exploration.structure import Example, Structure, structures
@@ -237,4 +238,7 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
         inputs={name: literal(array).to_dict() for name, array in best.arrays.items()},
         lines=to_paste(search.construction, best, final.call, constants, question, search.seed),
     )
-    return replace(final.report, exploration=explored, reproduction=None)
+    report = with_figures(final.report, search.construction.subject(final.call), {"seed": search.seed})
+    search.forward += report.cost.forward - final.report.cost.forward
+    search.vjp += report.cost.vjp - final.report.cost.vjp
+    return replace(report, exploration=explored, reproduction=None)

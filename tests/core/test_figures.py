@@ -192,6 +192,23 @@ def test_figures_are_small_and_cost_a_bounded_number_of_evaluations(shape: tuple
     assert len(json.dumps(shown.to_dict()["figures"], allow_nan=False)) < MOST_BYTES / TOLD
 
 
+def test_a_search_shows_the_smallest_failing_example_and_counts_what_that_costs() -> None:
+    report = gk.explore(np.sin, x=("n", 3), vjp=lambda u, x: 0.5 * u * np.cos(x), max_examples=5)
+    assert report.verdict is gk.Verdict.FAIL
+    figure = only(report)
+    assert figure.heat is not None
+    assert report.exploration is not None
+    assert list(figure.heat.shape) == report.exploration.inputs["x"]["shape"]
+    drawn = 2 * len(figure.ladder.steps) + 2 * (1 + sum(map(len, figure.heat.cells)))
+    assert report.cost.forward > drawn
+
+
+def test_a_search_that_ends_at_a_kink_has_no_differences_to_draw() -> None:
+    report = gk.explore(np.abs, x=("n",), vjp=lambda u, x: u * np.where(x == 0.0, 3.0, np.sign(x)))
+    assert report.findings[-1].question == "kink"
+    assert report.figures == ()
+
+
 def test_a_gradient_that_is_not_finite_makes_no_nan_in_json() -> None:
     def spoil(gradient: Any) -> None:
         gradient[1] = np.nan
