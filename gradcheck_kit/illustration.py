@@ -74,14 +74,16 @@ class Profile:
     Attributes:
         times: t.
         values: the change from t = 0.
+        slope: what the backward says the change is per unit of t; None where it speaks of other outputs too.
     """
 
     times: tuple[float, ...]
     values: Values
+    slope: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {"times": list(self.times), "values": list(self.values)}
+        return {"times": list(self.times), "values": list(self.values), "slope": self.slope}
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Illustration:
     """The pictures of one input whose gradient did not pass; None for one that has nothing to show."""
 
     input: str
-    ladder: Ladder
+    ladder: Ladder | None = None
     heat: HeatMap | None = None
     profile: Profile | None = None
 
@@ -97,7 +99,7 @@ class Illustration:
         """Plain JSON values."""
         return {
             "input": self.input,
-            "ladder": self.ladder.to_dict(),
+            "ladder": None if self.ladder is None else self.ladder.to_dict(),
             "heat": None if self.heat is None else self.heat.to_dict(),
             "profile": None if self.profile is None else self.profile.to_dict(),
         }

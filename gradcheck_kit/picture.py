@@ -105,7 +105,9 @@ def _ladder(axes: "Axes", name: str, held: Ladder) -> None:
 
 
 def _profile(axes: "Axes", name: str, held: Profile) -> None:
-    axes.plot(held.times, _numbers(held.values), "ko", markersize=4, label="u·y(x + t·v) − u·y(x)")
+    axes.plot(held.times, _numbers(held.values), "ko", markersize=4, label="y(x + t·v) − y(x)")
+    if held.slope is not None:
+        axes.plot(held.times, held.slope * np.array(held.times), color="0.7", linewidth=5.0, label="backward", zorder=0)
     axes.axvline(0.0, color="0", linewidth=1.0, linestyle="--", label="the point")
     axes.set_xlabel("t, relative to the input")
     axes.set_ylabel("change")

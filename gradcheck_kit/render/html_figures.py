@@ -18,7 +18,8 @@ def figures_of(figure: Mapping[str, Any]) -> list[str]:
     name, found = figure["input"], []
     if figure["heat"] is not None:
         found.append(_figure(heat_map(name, figure["heat"]), _heat_words(name, figure["heat"])))
-    found.append(_figure(ladder(name, figure["ladder"]), LADDER_WORDS))
+    if figure["ladder"] is not None:
+        found.append(_figure(ladder(name, figure["ladder"]), LADDER_WORDS))
     if figure["profile"] is not None:
         found.append(_figure(profile(name, figure["profile"]), PROFILE_WORDS))
     return found
@@ -33,7 +34,8 @@ LADDER_WORDS = (
     "line is the error bound of the extrapolated derivative; the wide one is how far the backward is from it."
 )
 PROFILE_WORDS = (
-    "The output that bends most along the probe, beside the point at t = 0: a corner there is a kink, a step a jump."
+    "The function beside the point, at t = 0: a corner there is a kink, a step a jump. A wide line is what the "
+    "backward says."
 )
 
 
@@ -81,10 +83,14 @@ def _level(x: svg.Scale, at: float, kind: str) -> str:
 def profile(name: str, held: Mapping[str, Any]) -> str:
     """The function along the probe, near the point."""
     known = [(t, v) for t, v in zip(held["times"], held["values"], strict=True) if v is not None]
-    x, y = svg.across(held["times"]), svg.up([v for _, v in known] or [0.0])
-    points = [(x.at(t), y.at(v)) for t, v in known]
-    marks = [svg.line([(x.at(0.0), y.start), (x.at(0.0), y.end)], "dashed"), svg.dots(points)]
-    entries = [("dot", "u·y(x + t·v) − u·y(x)"), ("dashed", "the point")]
+    ends = [] if held["slope"] is None else [(t, held["slope"] * t) for t in (held["times"][0], held["times"][-1])]
+    x, y = svg.across(held["times"]), svg.up([v for _, v in (*known, *ends)] or [0.0])
+    marks = [svg.line([(x.at(0.0), y.start), (x.at(0.0), y.end)], "dashed")]
+    marks += [svg.dots([(x.at(t), y.at(v)) for t, v in known])]
+    entries = [("dot", "y(x + t·v) − y(x)")]
+    if ends:
+        marks.append(svg.line([(x.at(t), y.at(v)) for t, v in ends], "wide"))
+        entries.append(("wide", "backward"))
     title = f"kink along {name}"
     return svg.plot(title, x, y, "t, relative to the input", "change", [*marks, *svg.key(entries)])
 

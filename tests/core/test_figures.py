@@ -62,6 +62,12 @@ def heat_of(report: Report) -> HeatMap:
     return heat
 
 
+def ladder_of(report: Report) -> Ladder:
+    ladder = only(report).ladder
+    assert ladder is not None
+    return ladder
+
+
 def halve(*index: Any) -> Callable[[Any], None]:
     def edit(gradient: Any) -> None:
         gradient[index] *= 0.5
@@ -143,7 +149,7 @@ def test_a_single_element_has_no_map() -> None:
 def test_the_ladder_is_a_v_about_the_derivative(dtype: str, reference: str | None) -> None:
     edit = halve(slice(None))
     report = gk.examine(Sine(edit), point(6, dtype=dtype), reference=reference)
-    ladder: Ladder = only(report).ladder
+    ladder = ladder_of(report)
     assert ladder.numeric is not None
     assert ladder.analytic is not None
     assert list(ladder.steps) == sorted(ladder.steps, reverse=True)
@@ -157,7 +163,7 @@ def test_the_ladder_is_a_v_about_the_derivative(dtype: str, reference: str | Non
 
 def test_steps_beyond_the_domain_are_left_out_of_the_ladder() -> None:
     report = gk.examine(lambda x: np.log(x - 1), np.array([1.1, 1.2]), vjp=lambda u, x: 2 * u / (x - 1))
-    assert None in only(report).ladder.differences
+    assert None in ladder_of(report).differences
 
 
 def test_an_undecided_kink_shows_the_function_beside_it_and_no_map() -> None:
@@ -199,14 +205,39 @@ def test_a_search_shows_the_smallest_failing_example_and_counts_what_that_costs(
     assert figure.heat is not None
     assert report.exploration is not None
     assert list(figure.heat.shape) == report.exploration.inputs["x"]["shape"]
-    drawn = 2 * len(figure.ladder.steps) + 2 * (1 + sum(map(len, figure.heat.cells)))
+    drawn = 2 * len(ladder_of(report).steps) + 2 * (1 + sum(map(len, figure.heat.cells)))
     assert report.cost.forward > drawn
 
 
-def test_a_search_that_ends_at_a_kink_has_no_differences_to_draw() -> None:
+def test_a_search_that_ends_at_a_kink_shows_the_corner_and_what_the_backward_says() -> None:
     report = gk.explore(np.abs, x=("n",), vjp=lambda u, x: u * np.where(x == 0.0, 3.0, np.sign(x)))
     assert report.findings[-1].question == "kink"
-    assert report.figures == ()
+    figure = only(report)
+    assert figure.heat is None
+    assert figure.ladder is None
+    assert figure.profile is not None
+    times = np.array(figure.profile.times)
+    assert np.array(figure.profile.values, dtype=float) == pytest.approx(np.abs(times), rel=1e-5)
+    assert figure.profile.slope == 3.0
+
+
+def test_the_corner_is_seen_at_the_element_that_the_finding_names() -> None:
+    """The larger of two, which gives both of a tie the whole gradient; the tie is the last of three rows."""
+    x = np.array([[1.0, 4.0], [5.0, 2.0], [3.0, 3.0]])
+
+    def vjp(u: Any, x: Any) -> Any:
+        return u[:, None] * (x == x.max(axis=1, keepdims=True))
+
+    report = gk.examine(lambda x: x.max(axis=1), x, vjp=vjp, questions=["kink"])
+    assert report.findings[-1].index in ((2, 0), (2, 1))
+    profile = only(report).profile
+    assert profile is not None
+    reach = float(np.sqrt((x**2).mean()))
+    assert np.array(profile.values, dtype=float) == pytest.approx(
+        np.maximum(0.0, reach * np.array(profile.times)), abs=1e-5
+    )
+    assert profile.slope == pytest.approx(reach, rel=1e-5)
+    assert gk.examine(lambda x: x.max(axis=1), x, vjp=vjp, questions=["kink"], figures=False).figures == ()
 
 
 def test_a_gradient_that_is_not_finite_makes_no_nan_in_json() -> None:
