@@ -25,9 +25,7 @@ def draw(figures: Sequence[Illustration], title: str, path: str | Path) -> None:
         UsageError: there is nothing to draw, matplotlib is missing, or the file cannot be written.
     """
     if not figures:
-        raise UsageError(
-            "there is nothing to draw: figures are of a wrong or undecided derivative, without figures=False"
-        )
+        raise UsageError("there is nothing to draw: only a derivative that is wrong or undecided has figures")
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -190,6 +190,20 @@ def test_of_many_wrong_inputs_the_first_are_shown() -> None:
     assert len(report.figures) == TOLD
 
 
+def kinds(value: Any) -> set[type]:
+    """The exact types of all values."""
+    if isinstance(value, dict):
+        return set().union(*map(kinds, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(kinds, value))
+    return {type(value)}
+
+
+@pytest.mark.parametrize(("target", "x"), [(Sine(halve(0)), point(3, 4)), (Corner(), np.zeros(4))])
+def test_figures_are_plain_values_that_every_process_can_read(target: Any, x: Any) -> None:
+    assert kinds(gk.examine(target, x).to_dict()["figures"]) <= {int, float, str, type(None)}
+
+
 @pytest.mark.parametrize("shape", [(3,), (200, 300), (64, 64)])
 def test_figures_are_small_and_cost_a_bounded_number_of_evaluations(shape: tuple[int, ...]) -> None:
     shown, plain = (gk.examine(Sine(halve(0)), point(*shape), figures=figures) for figures in (True, False))

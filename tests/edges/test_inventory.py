@@ -330,6 +330,12 @@ def test_every_backward_of_the_references_is_covered_by_the_layer_table() -> Non
     assert found.counts[State.ABSTRACT] == 2
 
 
+def test_ci_takes_the_inventory_of_the_references_as_a_gate() -> None:
+    *_, verify, inventory = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert verify.endswith('gradcheck-kit verify --no-mnist --json "$report"')
+    assert inventory.endswith('gradcheck-kit inventory reference_impls --report "$report"')
+
+
 def test_every_operation_of_the_graph_has_its_row_and_its_twin() -> None:
     operations = {name for name in autograd.__all__ if inspect.isclass(getattr(autograd, name))}
     names = {entry.name for entry in GRAPH_CATALOGUE}
