@@ -1,6 +1,6 @@
 """A record as one HTML file that needs nothing beside it: no network, no script, no other file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradcheck_kit.record import Record
@@ -11,6 +11,7 @@ from gradcheck_kit.render.svg import text
 from gradcheck_kit.verdict import Verdict
 
 ORDER = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+FEW = 6  # of one reason: more are folded
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for the page: nothing."""
 
@@ -39,8 +40,7 @@ def _sections(record: Record, title: str) -> Iterator[str]:
     yield f"<header><h1>{text(title)}: {verdict(record.verdict.value)}</h1></header><main>"
     yield _section("summary", "Summary", _summary(record))
     if record.not_run:
-        items = "".join(f"<li>{text(what)}</li>" for what in record.not_run)
-        yield _section("not-run", "Not run", f"<ul>{items}</ul>")
+        yield _section("not-run", "Not run", "".join(_not_run(record.not_run)))
     order = [v.value for v in ORDER]
     entries = sorted(record.subjects, key=lambda entry: order.index(entry["verdict"]))
     yield _section("subjects", "Subjects", "\n".join(map(subject, entries)) or "<p>Nothing was checked.</p>")
@@ -51,6 +51,19 @@ def _sections(record: Record, title: str) -> Iterator[str]:
 
 def _section(name: str, title: str, content: str) -> str:
     return f'<section id="{name}"><h2>{text(title)}</h2>{content}</section>'
+
+
+def _not_run(items: Sequence[str]) -> Iterator[str]:
+    """By reason; behind a reason what was not run for it."""
+    reasons: dict[str, list[str]] = {}
+    for item in items:
+        what, _, why = item.partition(": ")
+        reasons.setdefault(why or what, []).append(what if why else "")
+    for why, whats in reasons.items():
+        listed = "".join(f"<li>{text(what)}</li>" for what in whats if what)
+        head = f'<summary><span class="name">{text(why)}</span><span class="facts">{len(whats)}</span></summary>'
+        opened = " open" if len(whats) <= FEW else ""
+        yield f'<details{opened}>{head}<div class="inside"><ul>{listed}</ul></div></details>'
 
 
 def _summary(record: Record) -> str:
@@ -69,8 +82,8 @@ def _trainings(parity: Mapping[str, Any]) -> Iterator[str]:
         yield f"<h3>{verdict(run['verdict'])} {text(run['name'])}, {text(run['dtype'])}</h3>"
         yield facts_list(
             {
-                "largest difference of the losses": run["max_loss_difference"],
-                "of what rounding explains": run["worst_of_law"],
+                "losses differ by": run["max_loss_difference"],
+                "of rounding's law": run["worst_of_law"],
                 "parted": None if run["divergence"] is None else _parted(run["divergence"]),
             }
         )

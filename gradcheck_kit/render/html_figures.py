@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gradcheck_kit.render import svg
@@ -189,7 +190,7 @@ def _heat_words(name: str, held: Mapping[str, Any]) -> str:
 def curves(title: str, sides: Sequence[tuple[str, Sequence[float]]], y_label: str, log: bool) -> str:
     """A quantity per epoch on both sides: the reference wide and light, the candidate thin and dashed upon it."""
     values = [value for _, side in sides for value in side]
-    x = svg.across([0.0, float(max(len(side) for _, side in sides))])
+    x = replace(svg.across([0.0, float(max(len(side) for _, side in sides))]), whole=True)
     y = svg.up(values, log=log and min(values) > 0.0)
     drawn = []
     for kind, (_, side) in zip(("wide", "dashed"), sides, strict=True):

@@ -15,7 +15,7 @@ h3 { font-size: 1rem; margin: 1rem 0 .25rem; }
 .PASS { color: var(--pass); } .FAIL { color: var(--fail); } .INCONCLUSIVE { color: var(--undecided); }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: .1rem 1.5rem;
   margin: .5rem 0; }
-dl div { display: grid; grid-template-columns: 7.5rem 1fr; gap: .5rem; } dt { color: var(--soft); } dd { margin: 0; }
+dl div { display: grid; grid-template-columns: 9rem 1fr; gap: .5rem; } dt { color: var(--soft); } dd { margin: 0; }
 details { border: 1px solid var(--rule); border-radius: .4rem; margin: .4rem 0; background: var(--panel); }
 summary { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .45rem .75rem; cursor: pointer; }
 summary .name { font-weight: 600; flex: 1 1 12rem; } summary .facts { color: var(--soft); }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 380, 270
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 32, 48
+LEFT, RIGHT, TOP, BOTTOM = 70, 12, 32, 48
 TICKS = 5
 MOST_DECADES = 5  # that each have their own tick
 
@@ -22,13 +22,14 @@ def text(value: object) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear or logarithmic axis of `low` to `high`, drawn from `start` to `end`."""
+    """An axis of `low` to `high`, drawn from `start` to `end`: linear, logarithmic, or of whole numbers."""
 
     low: float
     high: float
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def at(self, value: float) -> float:
         """Where a value is drawn; beyond the ends of the axis at its end."""
@@ -45,7 +46,7 @@ class Scale:
                 return [(v, f"{v:.3g}") for v in values if self.low <= v * (1 + 1e-9) and v <= self.high * (1 + 1e-9)]
             every = max(1, math.ceil((last - first) / MOST_DECADES))
             return [(10.0**k, f"1e{k:+d}" if k else "1") for k in range(first, last + 1, every)]
-        step = _round_step((self.high - self.low) / TICKS)
+        step = max(_round_step((self.high - self.low) / TICKS), 1.0 if self.whole else 0.0)
         count = math.floor(self.high / step + 1e-9) - math.ceil(self.low / step - 1e-9)
         values = [step * (math.ceil(self.low / step - 1e-9) + i) for i in range(count + 1)]
         return [(value, f"{value + 0.0:.4g}") for value in values]

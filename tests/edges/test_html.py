@@ -182,6 +182,23 @@ def test_failures_come_first_and_only_a_pass_is_folded(text: str) -> None:
     assert [bool(opened) for opened, _ in found] == [True, True, True, False]
 
 
+def test_what_was_not_run_is_told_by_reason() -> None:
+    rows = tuple(f"layer {i} on cuda: no CUDA device" for i in range(9))
+    told = page(Record((), (*rows, "MNIST parity: --no-mnist", EVIL)))
+    found = re.findall(r'<details( open)?><summary><span class="name">(.*?)</span><span class="facts">(\d+)<', told)
+    assert found == [
+        ("", "no CUDA device", "9"),
+        (" open", "--no-mnist", "1"),
+        (" open", "&lt;script&gt;alert(1)&lt;/script&gt;", "1"),
+    ]
+    assert "<li>layer 8 on cuda</li>" in told
+
+
+def test_epochs_are_counted_in_whole_numbers() -> None:
+    scale = replace(svg.across([0.0, 2.0]), whole=True)
+    assert [label for _, label in scale.ticks()] == ["0", "1", "2"]
+
+
 def test_every_picture_is_well_formed_labelled_and_needs_no_colour(text: str) -> None:
     pictures = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
     assert len(pictures) >= 6
