@@ -1,6 +1,6 @@
 """Which operations of the graph are verified, at which points, and which torch function is their twin."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ GRAPH_CATALOGUE = (
 )
 """Every operation of `reference_impls.autograd`; a test compares this with what the package exports."""
 
-TORCH_TWINS: Mapping[str, Callable[..., Any]] = {
+GRAPH_TWINS: dict[str, Callable[..., Any]] = {
     "Add (graph)": lambda x, y: x + y,
     "Sub (graph)": lambda x, y: x - y,
     "Mul (graph)": lambda x, y: x * y,

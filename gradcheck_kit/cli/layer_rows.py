@@ -1,4 +1,4 @@
-"""The layer table of `verify`: every reference layer and operation of the graph × oracle × dtype."""
+"""The layer table of `verify`: every reference layer, operation of the graph and fast part × oracle × dtype."""
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.cli.catalogue import CATALOGUE, Entry
-from gradcheck_kit.cli.graph_catalogue import GRAPH_CATALOGUE, TORCH_TWINS
+from gradcheck_kit.cli.fast_catalogue import FAST_CATALOGUE, FAST_TWINS
+from gradcheck_kit.cli.graph_catalogue import GRAPH_CATALOGUE, GRAPH_TWINS
 from gradcheck_kit.cli.torch_twins import twin_of
 from gradcheck_kit.engine import examine
 from gradcheck_kit.report import Report
@@ -81,7 +82,7 @@ def rows(seed: int, devices: Sequence[str], not_run: str | None) -> Iterator[Row
         devices: torch's devices to compare with.
         not_run: why no CUDA device is among them; None if one is.
     """
-    for number, entry in enumerate((*CATALOGUE, *GRAPH_CATALOGUE)):
+    for number, entry in enumerate((*CATALOGUE, *GRAPH_CATALOGUE, *FAST_CATALOGUE)):
         for dtype in DTYPES:
             yield from _of_dtype(entry, dtype, [seed, number], seed, devices)
         if not_run is not None:
@@ -100,7 +101,7 @@ def _of_dtype(entry: Entry, dtype: Any, point_seed: list[int], seed: int, device
 
 def _beside_torch(draw: Callable[[], Subject], device: str, seed: int) -> Report:
     subject = draw()
-    operation = TORCH_TWINS.get(subject.name)
+    operation = (GRAPH_TWINS | FAST_TWINS).get(subject.name)
     twin = None if operation is None else lambda point: operation(*point.values())
     return parity(twin_of(subject, device, twin), subject, seed=seed)
 

@@ -18,7 +18,8 @@ import pytest
 import gradcheck_kit as gk
 import reference_impls
 from gradcheck_kit.cli import layer_rows, main
-from gradcheck_kit.cli.graph_catalogue import GRAPH_CATALOGUE, TORCH_TWINS
+from gradcheck_kit.cli.fast_catalogue import FAST_CATALOGUE, FAST_TWINS
+from gradcheck_kit.cli.graph_catalogue import GRAPH_CATALOGUE, GRAPH_TWINS
 from gradcheck_kit.inventory.backward import Kind
 from gradcheck_kit.inventory.coverage import State
 from gradcheck_kit.inventory.gate import take
@@ -340,7 +341,8 @@ def test_every_operation_of_the_graph_has_its_row_and_its_twin() -> None:
     operations = {name for name in autograd.__all__ if inspect.isclass(getattr(autograd, name))}
     names = {entry.name for entry in GRAPH_CATALOGUE}
     assert {f"{name} (graph)" for name in operations - {"Function", "Variable"}} <= names
-    assert names == TORCH_TWINS.keys()
+    assert names == GRAPH_TWINS.keys()
+    assert {entry.name for entry in FAST_CATALOGUE} == FAST_TWINS.keys()
 
 
 # ---------------------------------------------------------------- coverage
