@@ -71,6 +71,7 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
     reference: str | Callable[..., Any] | None = None,
     budget: Budget | float | None = None,
     save: str | Path | None = None,
+    figures: bool = True,
 ) -> Report:
     """Check the gradients of `target` at `inputs` and report; never raises for a wrong gradient.
 
@@ -93,6 +94,8 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
         budget: seconds, or `Budget(seconds=…, evaluations=…)`; a check that runs out of it is INCONCLUSIVE.
         save: a .npz file to write the inputs and parameters to, unless the verdict is PASS; the lines that repeat the
             check (`Report.reproduction`) then load it. Without it they spell at most 256 elements.
+        figures: whether numbers to draw (`Report.figures`) are measured unless the verdict is PASS, by at most 200
+            forward evaluations for each of at most two inputs.
 
     Raises:
         UsageError: the target, the inputs or an option cannot be used; the message says what to type instead.
@@ -108,7 +111,7 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
     examination: Examination | None = None
     try:
         with subject.session():
-            examination = prepared(meter, generator, demand, reference)
+            examination = replace(prepared(meter, generator, demand, reference), figures=figures)
             for name in asked:
                 if name == directional.QUESTION:
                     lacking = examination.forget_first_pull()
@@ -157,6 +160,7 @@ def check(  # noqa: PLR0913 - options, by keyword alone
     reference: str | Callable[..., Any] | None = None,
     budget: Budget | float | None = None,
     save: str | Path | None = None,
+    figures: bool = True,
 ) -> Report:
     """As `examine`, and raises unless the verdict is PASS.
 
@@ -177,6 +181,7 @@ def check(  # noqa: PLR0913 - options, by keyword alone
         reference=reference,
         budget=budget,
         save=save,
+        figures=figures,
     )
     if not report:
         raise GradientCheckError(report)

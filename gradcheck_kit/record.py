@@ -22,16 +22,20 @@ class Record:
         subjects: one entry a check, in the order of `where` and then of the checks themselves.
         not_run: what was not run, and why: "what: why".
         environment: versions of Python and of the libraries.
+        parity: of a run that trained side by side: `ParityReport.to_dict()`, further ones as a list under "beside".
     """
 
     subjects: tuple[Entry, ...]
     not_run: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    parity: Entry | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """PASS only if something was checked and all of it passed."""
-        return overall(Verdict(entry["verdict"]) for entry in self.subjects)
+        """PASS only if something was checked and all of it passed, the trainings in float64 too."""
+        trainings = [] if self.parity is None else [self.parity, *self.parity.get("beside", ())]
+        binding = [run for run in trainings if run["dtype"] == "float64"]
+        return overall(Verdict(entry["verdict"]) for entry in (*self.subjects, *binding))
 
     def count(self, verdict: Verdict) -> int:
         return sum(entry["verdict"] == verdict.value for entry in self.subjects)
@@ -44,6 +48,7 @@ class Record:
             "environment": dict(self.environment),
             "subjects": list(self.subjects),
             "not_run": list(self.not_run),
+            **({} if self.parity is None else {"parity": self.parity}),
         }
 
     def to_json(self, path: str | Path) -> None:
@@ -74,15 +79,18 @@ def read(path: str | Path) -> Record:
     entries = held["subjects"] if "subjects" in held else [entry(held, held["subject"])]
     entries = [{"where": found["name"], **found} for found in entries]  # the rows of `verify` stand nowhere else
     environment = tuple(sorted(held.get("environment", {}).items()))
-    return Record(tuple(entries), tuple(held.get("not_run", ())), environment)
+    return Record(tuple(entries), tuple(held.get("not_run", ())), environment, held.get("parity"))
 
 
 def merged(records: Sequence[Record]) -> Record:
     """One record of several: of shards, or of workers."""
-    subjects = sorted((entry for record in records for entry in record.subjects), key=lambda entry: str(entry["where"]))
+    subjects = sorted(
+        (entry for record in records for entry in record.subjects), key=lambda entry: str(entry.get("where", ""))
+    )
     not_run = dict.fromkeys(_all(record.not_run for record in records))
     environment = dict(pair for record in records for pair in record.environment)
-    return Record(tuple(subjects), tuple(not_run), tuple(sorted(environment.items())))
+    parity = next((record.parity for record in records if record.parity is not None), None)
+    return Record(tuple(subjects), tuple(not_run), tuple(sorted(environment.items())), parity)
 
 
 def _all(lists: Iterable[Iterable[str]]) -> Iterable[str]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradcheck_kit.illustration import Illustration
 from gradcheck_kit.sources import Source
 from gradcheck_kit.verdict import Verdict, overall
 
@@ -42,6 +43,7 @@ class Finding:
         resolution: the smallest relative error that the question could have seen here.
         cause: a short stable slug of the likely cause, such as "sign-flip"; None where there is no evidence.
         place: where the input is wrong, in words, such as "row 3 of W, W[3, :]"; None where that is not known.
+        illustration: numbers to draw; of the first inputs that did not pass.
     """
 
     question: str
@@ -55,10 +57,14 @@ class Finding:
     resolution: float | None = None
     cause: str | None = None
     place: str | None = None
+    illustration: Illustration | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; a number that is not finite becomes its name, since JSON has none."""
-        return {name: plain(value) for name, value in asdict(self).items()}
+        """Plain JSON values; a number that is not finite becomes its name, since JSON has none.
+
+        The illustration is left to the report, which keeps it under "figures".
+        """
+        return {name: plain(value) for name, value in vars(self).items() if name != "illustration"}
 
 
 @dataclass(frozen=True)
@@ -188,6 +194,11 @@ class Report:
         """The smallest relative gradient error that every input's check could have seen; None if none was resolved."""
         return max((f.resolution for f in self.findings if f.resolution is not None), default=None)
 
+    @property
+    def figures(self) -> tuple[Illustration, ...]:
+        """Numbers to draw: of the first inputs that did not pass; none of a PASS."""
+        return tuple(f.illustration for f in self.findings if f.illustration is not None)
+
     def __bool__(self) -> bool:
         return self.verdict is Verdict.PASS
 
@@ -257,11 +268,22 @@ class Report:
             "reproduction": None if self.reproduction is None else json.loads(json.dumps(asdict(self.reproduction))),
             "source": None if self.source is None else self.source.to_dict(),
             "ran": [source.to_dict() for source in self.ran],
+            "figures": [figure.to_dict() for figure in self.figures],
         }
 
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict()` to a file."""
         Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+    def plot(self, path: str | Path) -> None:
+        """Draw `figures` into a PNG (or what else the name ends in): heat map, V-curve, kink.
+
+        Raises:
+            UsageError: there is nothing to draw, matplotlib is missing, or the file cannot be written.
+        """
+        from gradcheck_kit.picture import draw
+
+        draw(self.figures, f"{self.subject}: {self.verdict.value}", path)
 
 
 class GradientCheckError(AssertionError):

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck_kit.checks.examination import Examination
-from gradcheck_kit.checks.failure import failure
+from gradcheck_kit.checks.failure import failure, sharpest_of
+from gradcheck_kit.checks.illustrate import illustrated
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Measurement, Round, Seen
 from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
 from gradcheck_kit.locate import EFFORT
-from gradcheck_kit.report import Finding
+from gradcheck_kit.report import TOLD, Finding
 from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"
@@ -100,7 +101,24 @@ def ask(examination: Examination) -> list[Finding]:
             cases[name].append(case)
     wrong = sum(settled[-1].verdict is Verdict.FAIL for settled in cases.values())
     effort = max(LEAST_EFFORT, EFFORT // max(wrong, 1))
-    return [resolved[n] if n in resolved else _finding(examination, n, cases[n], effort) for n in names]
+    findings = [resolved[n] if n in resolved else _finding(examination, n, cases[n], effort) for n in names]
+    return _illustrated(findings, cases) if examination.figures else findings
+
+
+def _illustrated(findings: list[Finding], cases: Mapping[str, list[_Case]]) -> list[Finding]:
+    """The same with numbers to draw for the first that failed, or could not be decided where none failed."""
+    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+        chosen = [f for f in findings if f.verdict is verdict][:TOLD]
+        if chosen:
+            return [_with_illustration(f, cases) if f in chosen else f for f in findings]
+    return findings
+
+
+def _with_illustration(finding: Finding, cases: Mapping[str, list[_Case]]) -> Finding:
+    settled = next(case for case in cases[finding.input or ""] if case.verdict is not Verdict.PASS)
+    wrong = finding.verdict is Verdict.FAIL
+    sharpest = sharpest_of(settled.strikes()) if wrong else _sharpest_look(settled)
+    return replace(finding, illustration=illustrated(sharpest, wrong))
 
 
 def _together(examination: Examination, names: Sequence[str], places: Places) -> dict[str, Finding]:
@@ -195,10 +213,14 @@ def _agreement(examination: Examination, seen: Seen, name: str, resolution: floa
     return Finding(QUESTION, Verdict.PASS, message, name, None, *numbers, resolution=resolution)
 
 
+def _sharpest_look(case: _Case) -> Measurement:
+    return min(case.measurements, key=lambda m: (m.seen.comparison.bound, not m.estimate.obstacle))
+
+
 def _undecided(name: str, case: _Case, require: float) -> Finding:
     """The reason is the obstacle of the sharpest look."""
     measurements = case.measurements
-    sharpest = min(measurements, key=lambda m: (m.seen.comparison.bound, not m.estimate.obstacle))
+    sharpest = _sharpest_look(case)
     seen = sharpest.seen.comparison
     obstacle = sharpest.estimate.obstacle or Obstacle.NOISE
     advice = obstacle.value

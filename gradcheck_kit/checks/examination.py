@@ -62,6 +62,7 @@ class Examination:
         generator: the source of every random number.
         require: the resolution that a PASS must reach.
         reference: the forward in float64 that is differentiated instead, if there is one.
+        figures: whether an answer that is no PASS is illustrated.
     """
 
     subject: Subject
@@ -69,6 +70,7 @@ class Examination:
     generator: np.random.Generator
     require: float
     reference: Reference | None = None
+    figures: bool = True
 
     @cached_property
     def first_pull(self) -> Pull:

@@ -27,7 +27,7 @@ def failure(question: str, name: str, strikes: list[Measurement], effort: int = 
         strikes: mismatching measurements of it alone, in independent directions.
         effort: directional derivatives to spend on its place.
     """
-    sharpest = max(strikes, key=lambda s: s.seen.comparison.discrepancy / (s.seen.comparison.bound or 1e-300))
+    sharpest = sharpest_of(strikes)
     place, through, cause = Location(words=None), None, None
     generator = sharpest.round.examination.generator
     try:
@@ -44,6 +44,11 @@ def failure(question: str, name: str, strikes: list[Measurement], effort: int = 
     except BudgetSpentError:
         pass  # it is wrong all the same; the report says where as far as it is known
     return _finding(question, name, sharpest, place, through, cause)
+
+
+def sharpest_of(strikes: list[Measurement]) -> Measurement:
+    """The one whose discrepancy is most bounds."""
+    return max(strikes, key=lambda s: s.seen.comparison.discrepancy / (s.seen.comparison.bound or 1e-300))
 
 
 def _finding(

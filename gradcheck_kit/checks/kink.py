@@ -10,11 +10,13 @@ It asks one pullback for every neighbour and output: meant for small inputs, and
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gradcheck_kit.checks.examination import Examination
+from gradcheck_kit.checks.illustrate import illustrated_kink
 from gradcheck_kit.differences.probe import scale_of, signed_uniform
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector
@@ -154,7 +156,8 @@ def _output_by_output(examination: Examination, around: _Neighbourhood) -> Findi
             rows = closer.finite_gradients(cotangents)
             pieces = closer.pieces(rows)
             if len(pieces) <= 2 and _outside(closer, rows, pieces):
-                return _failure(closer, rows[0], pieces, name, index)
+                failure = _failure(closer, rows[0], pieces, name, index)
+                return _shown(examination, failure, name, cotangents) if examination.figures else failure
     if crossings:
         return _undecided("kinks", "more than two smooth pieces meet here; move all but one of the ties apart")
     return Finding(QUESTION, Verdict.PASS, f"on {judged} kinks the gradient lies between those on the two sides")
@@ -208,6 +211,13 @@ def _failure(
     numbers = float(gradient[wrong[0]]), float(nearest[wrong[0]])
     error = float(around.same * np.linalg.norm(nearest))
     return Finding(QUESTION, Verdict.FAIL, "\n".join(lines), name, element, *numbers, error=error, cause="outside-kink")
+
+
+def _shown(examination: Examination, failure: Finding, output: str, cotangents: Arrays) -> Finding:
+    """The failure with the function beside the kink."""
+    seen = output, examination.library.vector(cotangents[output])
+    drawn = illustrated_kink(examination, failure.input or "", failure.index or (), seen, failure.analytic or 0.0)
+    return replace(failure, illustration=drawn)
 
 
 def _undecided(cause: str, message: str) -> Finding:

@@ -52,6 +52,7 @@ def command_line() -> Parser:
         completion_options,
         data_options,
         doctor_options,
+        inventory_options,
         report_options,
         verify_options,
     )
@@ -64,6 +65,7 @@ def command_line() -> Parser:
         verify_options,
         doctor_options,
         data_options,
+        inventory_options,
         report_options,
         completion_options,
     ):

@@ -1,4 +1,4 @@
-"""The layer table of `verify`: every reference layer × oracle × dtype."""
+"""The layer table of `verify`: every reference layer, operation of the graph and fast part × oracle × dtype."""
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.cli.catalogue import CATALOGUE, Entry
+from gradcheck_kit.cli.fast_catalogue import FAST_CATALOGUE, FAST_TWINS
+from gradcheck_kit.cli.graph_catalogue import GRAPH_CATALOGUE, GRAPH_TWINS
 from gradcheck_kit.cli.torch_twins import twin_of
 from gradcheck_kit.engine import examine
 from gradcheck_kit.report import Report
@@ -20,6 +22,11 @@ from gradcheck_kit.verdict import Verdict
 DTYPES = (np.float64, np.float32)
 DIFFERENCES = "differences"
 TORCH = "torch.autograd"
+WHERE = "gradcheck-kit verify"
+SAID = (
+    *("verdict", "resolution", "require", "reference", "library", "cost", "findings", "seed"),
+    *("not_asked", "reproduction", "source", "ran", "figures"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,9 @@ class Row:
         return self.oracle if self.oracle == DIFFERENCES else f"torch on {self.device}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: name, oracle, device, dtype, verdict, resolution, cost, findings; `raised` if it did."""
-        named = {"name": self.name, "oracle": self.oracle, "device": self.device, "dtype": self.dtype}
+        """Plain JSON values: name, oracle, device, dtype, verdict, resolution, cost, findings, how to repeat it,
+        what to draw, where the code is that ran; `raised` if it did."""
+        named = {"name": self.name, "where": WHERE, "oracle": self.oracle, "device": self.device, "dtype": self.dtype}
         if self.report is None:
             verdict = None if self.verdict is None else self.verdict.value
             return {
@@ -63,7 +71,7 @@ class Row:
                 "raised": self.raised,
             }
         said = self.report.to_dict()
-        return {**named, **{key: said[key] for key in ("verdict", "resolution", "cost", "findings", "seed")}}
+        return {**named, **{key: said[key] for key in SAID}}
 
 
 def rows(seed: int, devices: Sequence[str], not_run: str | None) -> Iterator[Row]:
@@ -74,7 +82,7 @@ def rows(seed: int, devices: Sequence[str], not_run: str | None) -> Iterator[Row
         devices: torch's devices to compare with.
         not_run: why no CUDA device is among them; None if one is.
     """
-    for number, entry in enumerate(CATALOGUE):
+    for number, entry in enumerate((*CATALOGUE, *GRAPH_CATALOGUE, *FAST_CATALOGUE)):
         for dtype in DTYPES:
             yield from _of_dtype(entry, dtype, [seed, number], seed, devices)
         if not_run is not None:
@@ -93,7 +101,9 @@ def _of_dtype(entry: Entry, dtype: Any, point_seed: list[int], seed: int, device
 
 def _beside_torch(draw: Callable[[], Subject], device: str, seed: int) -> Report:
     subject = draw()
-    return parity(twin_of(subject, device), subject, seed=seed)
+    operation = (GRAPH_TWINS | FAST_TWINS).get(subject.name)
+    twin = None if operation is None else lambda point: operation(*point.values())
+    return parity(twin_of(subject, device, twin), subject, seed=seed)
 
 
 def _row(name: str, oracle: str, device: str, dtype: str, ask: Callable[[], Report]) -> Row:

@@ -14,6 +14,7 @@ from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
 from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.dependence import dependence
+from gradcheck_kit.exploration.figures import with_figures
 from gradcheck_kit.exploration.literals import literal, to_paste
 from gradcheck_kit.exploration.passing import over_all
 from gradcheck_kit.exploration.reduction import Reduction
@@ -255,7 +256,12 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
         condition="" if found is None else found.sentence,
     )
     telling = telling_example(search.arrays, example.dtype, search.seed)
-    report, attributions = with_causes(final.report, telling, search.trial_elsewhere(telling))
+    shown = with_figures(
+        final.report, search.construction.subject(final.call), search.construction.demands.options(search.seed)
+    )
+    search.forward += shown.cost.forward - final.report.cost.forward
+    search.vjp += shown.cost.vjp - final.report.cost.vjp
+    report, attributions = with_causes(shown, telling, search.trial_elsewhere(telling))
     if not attributions:
         report, attributions = with_causes(report, example, trial)
     return replace(report, exploration=replace(explored, attributions=attributions), reproduction=None)

@@ -111,7 +111,7 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
 
 
 def _judged(subject: Subject, construction: Construction, example: Example, seed: int) -> Trial:
-    report = examine(subject, **construction.demands.options(seed))
+    report = examine(subject, **construction.demands.options(seed), figures=False)
     if example.empty and report.verdict is not Verdict.FAIL:
         return Trial(Outcome.PASSED if report else Outcome.UNDECIDED, report, "no elements")
     (beside,) = examine(subject, seed=seed, questions=[kink.QUESTION]).findings

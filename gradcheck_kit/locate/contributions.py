@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck_kit.checks.rounds import Measurement, Round
 from gradcheck_kit.locate.box import Box
-from gradcheck_kit.space import FloatVector, inner
+from gradcheck_kit.space import Array, FloatVector, Vector, inner
 
 UNEVEN = math.pi / 4  # a weight that no lattice holds exactly
 CLEAR = 3.0  # a part counts as wrong from three bounds on
@@ -113,10 +113,23 @@ class OfInput:
     def analytic(self, weights: FloatVector) -> float:
         """⟨g, c∘v⟩ for weights c of 0 and 1: what the backward says of a part."""
         gradient = self._library.vector(self._round.backward.gradients[self.name])
-        return inner(gradient, self._components * self._library.place(weights, self._tangent))
+        return inner(gradient, self.tangent(weights))
+
+    def terms(self) -> FloatVector:
+        """g∘v in NumPy: the sum over a part is what the backward says of it, whatever the others are."""
+        gradient = self._library.vector(self._round.backward.gradients[self.name])
+        return self._library.numpy(gradient * self._components)
+
+    def tangent(self, weights: FloatVector) -> Vector:
+        """c∘v, for weights c of 0 and 1."""
+        return self._components * self._library.place(weights, self._tangent)
+
+    def part(self, weights: FloatVector) -> Array:
+        """The same, shaped like the input."""
+        return self._library.shaped(self.tangent(weights), self._tangent)
 
     def _measured(self, weights: FloatVector) -> Measurement:
-        wanted = self._components * self._library.place(weights, self._tangent)
+        wanted = self.tangent(weights)
         if bool(((weights == 0.0) | (weights == 1.0)).all()):  # on the lattice already
             return self._round.along(self.name, self._library.shaped(wanted, self._tangent))
         return self._round.along(self.name, self._round.on_lattice(self.name, wanted))

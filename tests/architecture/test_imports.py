@@ -18,13 +18,13 @@ PACKAGES = ("gradcheck_kit", "reference_impls")
 LAYERS = (
     {"space", "subject"},
     {"differences"},
-    {"sources"},
-    {"verdict", "report", "literals", "record"},
+    {"sources", "illustration"},
+    {"verdict", "report", "literals", "record", "picture"},
     {"checks", "locate", "diagnose", "reproduction"},
     {"provenance", "engine", "side_by_side"},
     {"exploration"},
     {"cases", "strategies"},
-    {"render"},
+    {"render", "inventory"},
     {"cli", "pytest_plugin", "torch"},
 )
 EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors", "shtab")

@@ -181,7 +181,7 @@ def one_wrong(gradient: Array) -> None:
 
 
 def test_one_wrong_element_is_named_with_its_numbers_in_under_200_evaluations() -> None:
-    report = gk.examine(matrix((100, 120), one_wrong))
+    report = gk.examine(matrix((100, 120), one_wrong), figures=False)
     (finding,) = report.findings[-1:]
     assert (finding.index, finding.place) == ((33, 91), "W[33, 91]")
     assert finding.analytic is not None

@@ -120,6 +120,14 @@ def test_an_empty_record_is_no_pass() -> None:
     assert Record(()).verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(("dtype", "verdict"), [("float64", Verdict.FAIL), ("float32", Verdict.PASS)])
+def test_a_training_in_float64_counts_and_one_in_float32_is_told_beside(dtype: str, verdict: Verdict) -> None:
+    right, wrong = {"dtype": "float64", "verdict": "PASS"}, {"dtype": dtype, "verdict": "FAIL"}
+    subjects = record_of(("a", Doubling())).subjects
+    assert Record(subjects, parity={**right, "beside": [wrong]}).verdict is verdict
+    assert Record(subjects, parity={**wrong, "beside": [right]}).verdict is verdict
+
+
 def test_records_merge_in_any_order_to_the_same() -> None:
     one, other = record_of(("b", Doubling())), record_of(("a", Doubling()), ("c", Doubling()))
     assert merged([one, other]) == merged([other, one])

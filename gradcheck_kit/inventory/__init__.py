@@ -1,0 +1,1 @@
+"""Every backward of a code base, read from its source, beside the checks that ran it."""
