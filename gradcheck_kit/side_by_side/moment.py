@@ -1,0 +1,57 @@
+"""What one side had and made in one step: the evidence from which a difference is located and explained."""
+
+from dataclasses import dataclass, field
+
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One step of one side. None where the side does not offer it.
+
+    Attributes:
+        before, after: the parameters around the step.
+        state_before, state_after: the optimiser's state around it.
+        loss: of the batch, before the step.
+        gradients: as they were when the step was made.
+        activations: in order; "inputs" and "labels" first. Only filled for a step that is looked at.
+    """
+
+    before: Named
+    after: Named
+    loss: float
+    gradients: Named | None = None
+    state_before: Named | None = None
+    state_after: Named | None = None
+    activations: Named | None = field(default=None, repr=False)
+
+
+class Observer:
+    """Keeps the latest two moments of a side: one that differs may have used what the one before it left."""
+
+    def __init__(self, side: Trainee) -> None:
+        self._side = side
+        self._parameters = copied(side.parameters())
+        self._state = self._offered("state")
+        self._gradients: dict[str, Values] | None = None
+        self.latest: Moment | None = None
+        self.previous: Moment | None = None
+
+    def before_step(self) -> None:
+        """After the gradients, before the update."""
+        self._gradients = self._offered("gradients")
+
+    def after_step(self, loss: float) -> None:
+        """After the update."""
+        parameters, state = copied(self._side.parameters()), self._offered("state")
+        self.previous = self.latest
+        self.latest = Moment(self._parameters, parameters, loss, self._gradients, self._state, state)
+        self._parameters, self._state = parameters, state
+
+    def activations(self) -> dict[str, Values] | None:
+        """Of the latest step."""
+        return self._offered("activations")
+
+    def _offered(self, method: str) -> dict[str, Values] | None:
+        found = offered(self._side, method)
+        return None if found is None else copied(found())
