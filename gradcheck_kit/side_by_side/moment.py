@@ -34,7 +34,7 @@ class Observer:
         self._parameters = copied(side.parameters())
         self._state = self._offered("state")
         self._gradients: dict[str, Values] | None = None
-        self.latest: Moment | None = None
+        self._latest: Moment | None = None
         self.previous: Moment | None = None
 
     def before_step(self) -> None:
@@ -44,9 +44,15 @@ class Observer:
     def after_step(self, loss: float) -> None:
         """After the update."""
         parameters, state = copied(self._side.parameters()), self._offered("state")
-        self.previous = self.latest
-        self.latest = Moment(self._parameters, parameters, loss, self._gradients, self._state, state)
+        self.previous = self._latest
+        self._latest = Moment(self._parameters, parameters, loss, self._gradients, self._state, state)
         self._parameters, self._state = parameters, state
+
+    def seen(self) -> Moment:
+        """The latest step's moment."""
+        if self._latest is None:
+            raise RuntimeError("no step has been made yet")
+        return self._latest
 
     def activations(self) -> dict[str, Values] | None:
         """Of the latest step."""

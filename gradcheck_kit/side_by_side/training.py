@@ -3,25 +3,24 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.diagnosis import explained
 from gradcheck_kit.side_by_side.envelope import drift
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import Divergence, ParityReport, SideReport
 from gradcheck_kit.side_by_side.replay import Replay
-from gradcheck_kit.side_by_side.schedule import Indices, Schedule
+from gradcheck_kit.side_by_side.scene import Batch, Scene
+from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.trace import Trace, largest
 from gradcheck_kit.side_by_side.trainee import Trainee, Values, distance, offered
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 
 __all__ = ["Batch", "ParityReport", "Progress", "TrainingRun", "train_parity"]
-
-Batch = Callable[[Indices], tuple[Values, Values]]
-"""Positions of examples → (inputs, labels); both sides get the same arrays."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +181,28 @@ class TrainingRun:
             self.trace.ledger += follow.ledger
             self.trace.decisions += follow.compared
         self.trace.losses.append((losses[0], losses[1]))
+        untold = self.trace.divergence is None
         self._compare_losses(step, *losses)
         self._compare(step)
+        if untold and self.trace.divergence is not None:
+            self.trace.divergence = explained(self.trace.divergence, self._scene(step, inputs, labels))
+
+    def _scene(self, step: int, inputs: Values, labels: Values) -> Scene:
+        """All that is known of the step just made."""
+        latest = [replace(observer.seen(), activations=observer.activations()) for observer in self._observers]
+        return Scene(
+            step,
+            self._unit_roundoff,
+            self._schedule,
+            self._batch,
+            inputs,
+            labels,
+            reference=latest[0],
+            candidate=latest[1],
+            reference_before=self._observers[0].previous,
+            candidate_before=self._observers[1].previous,
+            trainee=self._sides[0],
+        )
 
     def _compare(self, step: int) -> None:
         """All parameters now, against what rounding explains."""

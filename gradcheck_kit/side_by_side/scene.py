@@ -1,0 +1,129 @@
+"""A step at which two sides parted, with all that was seen of it, and copies of the reference to ask what if."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck_kit.side_by_side.envelope import FIRST_STEPS
+from gradcheck_kit.side_by_side.moment import Moment
+from gradcheck_kit.side_by_side.rules import Rule
+from gradcheck_kit.side_by_side.schedule import Indices, Schedule
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
+
+Batch = Callable[[Indices], tuple[Values, Values]]
+"""Positions of examples → (inputs, labels); both sides get the same arrays."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known of the step.
+
+    Attributes:
+        step: from 1.
+        unit_roundoff: of the sides' dtype.
+        schedule, batch: where its examples come from.
+        inputs, labels: the batch as both sides were given it.
+        reference, candidate: what each had and made.
+        reference_before, candidate_before: the same of the step before; None at the first.
+        trainee: the reference itself, whose copies answer.
+    """
+
+    step: int
+    unit_roundoff: float
+    schedule: Schedule
+    batch: Batch
+    inputs: Values
+    labels: Values
+    reference: Moment
+    candidate: Moment
+    reference_before: Moment | None
+    candidate_before: Moment | None
+    trainee: Trainee
+
+    @property
+    def rule(self) -> Rule | None:
+        """The reference's update formula."""
+        found = offered(self.trainee, "rule")
+        return None if found is None else found()
+
+    def given(self, parameters: Named, inputs: Values, labels: Values) -> Moment | None:
+        """What a copy of the reference makes of this batch at these parameters; None if it cannot be copied."""
+        twin = twin_of(self.trainee)
+        if twin is None:
+            return None
+        twin.load(parameters)
+        loss = twin.loss_and_gradients(inputs, labels)
+        told = {name: offered(twin, name) for name in ("gradients", "activations")}
+        seen = {name: None if method is None else copied(method()) for name, method in told.items()}
+        return Moment(parameters, parameters, loss, seen["gradients"], activations=seen["activations"])
+
+    def updated(self) -> Moment | None:
+        """The reference's own update of the candidate's parameters by the candidate's gradients, if it can be made."""
+        mine, twin = self.candidate, twin_of(self.trainee)
+        state = self.reference.state_before
+        if twin is None or mine.gradients is None or state is None:
+            return None
+        load_state, set_gradients, state_of = (offered(twin, m) for m in ("load_state", "set_gradients", "state"))
+        if None in (load_state, set_gradients, state_of):
+            return None
+        load_state(mine.before, state)
+        set_gradients(mine.gradients)
+        twin.step()
+        return Moment(mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of()))
+
+    def spread(self, draws: int = 3) -> Moment | None:
+        """How far each number moves where the parameters move by what the law's unit allows: one bound on each.
+
+        The result's `gradients`, `activations` and `loss` are the largest relative changes, in the 2-norm.
+        """
+        middle = self.given(self.reference.before, self.inputs, self.labels)
+        if middle is None:
+            return None
+        generator = np.random.default_rng(self.step)
+        amplitude = self.unit_roundoff * (FIRST_STEPS + np.sqrt(self.step))
+        moments = []
+        for _ in range(draws):
+            moved = {n: _dithered(p, amplitude, generator) for n, p in self.reference.before.items()}
+            moments.append(self.given(moved, self.inputs, self.labels))
+        return _widest(middle, [moment for moment in moments if moment is not None])
+
+
+def twin_of(trainee: Trainee) -> Trainee | None:
+    """A copy that shares nothing, or None where there can be none."""
+    ended = offered(trainee, "attend")
+    if ended is not None:
+        ended(None)
+    try:
+        return copy.deepcopy(trainee)
+    except (TypeError, RuntimeError, NotImplementedError, AttributeError, ValueError):
+        return None
+
+
+def relative(one: Values, other: Values) -> float:
+    """‖one − other‖ ÷ ‖one‖ in float64; 0 between zeros, ∞ where the sizes differ."""
+    mine, theirs = (np.asarray(a, np.float64).ravel() for a in (one, other))
+    if mine.shape != theirs.shape:
+        return float("inf")
+    apart, size = float(np.linalg.norm(mine - theirs)), float(np.linalg.norm(mine))
+    if apart == 0.0:
+        return 0.0
+    return apart / size if size else float("inf")
+
+
+def _dithered(values: Values, amplitude: float, generator: np.random.Generator) -> Values:
+    scale = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+    signs = generator.choice([-1.0, 1.0], values.shape)
+    return np.asarray(np.asarray(values, np.float64) + amplitude * scale * signs)
+
+
+def _widest(middle: Moment, moments: list[Moment]) -> Moment:
+    def widest(kind: str) -> dict[str, Values] | None:
+        held = getattr(middle, kind)
+        if held is None:
+            return None
+        return {n: np.max([relative(a, getattr(m, kind)[n]) for m in moments]) for n, a in held.items()}
+
+    loss = max(abs(m.loss - middle.loss) for m in moments)
+    return Moment({}, {}, loss, widest("gradients"), activations=widest("activations"))
