@@ -75,10 +75,6 @@ def _of_labels(theirs: Values, mine: Values) -> Iterator[Cause]:
 
 def _of_values(theirs: Values, mine: Values) -> Iterator[Cause]:
     """The same examples, made otherwise."""
-    form = coarser_format([mine], [theirs])
-    if form is not None:
-        yield Cause("lower-precision", f"every input is a {form} number, which the reference's are not")
-        return
     one, other = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (theirs, mine))
     side = round(float(np.sqrt(one.shape[1])))
     if side * side == one.shape[1]:
@@ -94,3 +90,7 @@ def _of_values(theirs: Values, mine: Values) -> Iterator[Cause]:
     b = other.mean() - a * one.mean()
     if relative(other, a * one + b) <= AGREES:
         yield Cause("normalisation", f"its inputs are {a:.10g} × the reference's {b:+.10g}")
+        return
+    form = coarser_format([mine], [theirs])  # last: k/256 is a float32 number too
+    if form is not None:
+        yield Cause("lower-precision", f"every input is a {form} number, which the reference's are not")

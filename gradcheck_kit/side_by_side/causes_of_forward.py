@@ -108,7 +108,7 @@ def causes_of_loss(scene: Scene) -> list[Cause]:
     factor = mine / theirs
     told = f"the loss is {factor:.10g} × the reference's; the batch has {number} examples"
     full = scene.schedule.batch_size
-    named = {"sum-for-mean": number, "mean-twice": 1 / number, "partial-batch": number / full}
+    named = {"missing-mean": number, "extra-mean": 1 / number, "partial-batch": number / full}
     for slug, wanted in named.items():
         if wanted != 1.0 and abs(factor / wanted - 1) <= AGREES:
             return [Cause(slug, told)]

@@ -65,7 +65,7 @@ def _of_factor(scene: Scene, off: Named, theirs: Named) -> Iterator[Hypothesis]:
     number, full = len(scene.labels), scene.schedule.batch_size
     factor = ratio([theirs[n] for n in off], off.values())
     told = f"{', '.join(off)}: {factor:.10g} × the reference's; the batch has {number} examples, a full one {full}"
-    named = {"sum-for-mean": number, "mean-twice": 1 / number, "partial-batch": number / full, "sign-flip": -1.0}
+    named = {"missing-mean": number, "extra-mean": 1 / number, "partial-batch": number / full, "sign-flip": -1.0}
     if number < full:
         named["partial-batch"] = number / full
     slug = next((s for s, c in named.items() if c != 1.0 and abs(factor / c - 1) <= AGREES), "gradient-factor")

@@ -60,4 +60,5 @@ class Observer:
 
     def _offered(self, method: str) -> dict[str, Values] | None:
         found = offered(self._side, method)
-        return None if found is None else copied(found())
+        told = None if found is None else found()
+        return None if told is None else copied(told)

@@ -23,8 +23,8 @@ class NumPyTrainee:
     Args:
         name: what reports call it.
         network: the network; its arrays in `params` are updated in place.
-        optimizer: made by `optimizer(network.params)`; has `step(grads)`. Where it has `_state` and `_steps`, or
-            `state_dict` and `load_state_dict`, they are its state.
+        optimizer: made by `optimizer(network.params)`; has `step(grads)`. Where it has `state_dict()` and
+            `load_state_dict(state)`, they give its state as `Offers.state` does.
     """
 
     device = "cpu"
@@ -73,20 +73,17 @@ class NumPyTrainee:
     def attend(self, replay: Replay | None) -> None:
         self._replay = replay
 
-    def state(self) -> Named:
-        own = self._optimizer
-        found = {f"{name}/{kind}": a for name, kinds in own._state.items() for kind, a in kinds.items()}
-        return found | {"steps": np.asarray(own._steps)}
+    def state(self) -> Named | None:
+        own = getattr(self._optimizer, "state_dict", None)
+        return None if own is None else own()
 
     def load_state(self, parameters: Named, state: Named) -> None:
+        own = getattr(self._optimizer, "load_state_dict", None)
+        if own is None:
+            kind = type(self._optimizer).__name__
+            raise UsageError(f"{self.name}: {kind} has no load_state_dict(state); give it one beside state_dict()")
         self.load(parameters)
-        own = self._optimizer
-        own._steps = int(state["steps"])
-        for name, kinds in own._state.items():
-            kinds.clear()
-            for key, values in state.items():
-                if key.startswith(f"{name}/"):
-                    kinds[key.removeprefix(f"{name}/")] = np.array(values, self.dtype)
+        own(state)
 
     def rule(self) -> Rule | None:
         own = self._optimizer

@@ -71,7 +71,9 @@ class Scene:
         load_state(mine.before, state)
         set_gradients(mine.gradients)
         twin.step()
-        return Moment(mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of()))
+        return Moment(
+            mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of() or {})
+        )
 
     def spread(self, draws: int = 3) -> Moment | None:
         """How far each number moves where the parameters move by what the law's unit allows: one bound on each.

@@ -54,8 +54,11 @@ class Offers(Protocol):
     def activations(self) -> Named:
         """What the latest forward computed, in order; "inputs" and "labels" first: the batch as it was used."""
 
-    def state(self) -> Named:
-        """The optimiser's arrays as "<parameter>/<kind>", the kinds being those of `rules`, and "steps" taken."""
+    def state(self) -> Named | None:
+        """The optimiser's arrays as "<parameter>/<kind>", the kinds being those of `rules`, and "steps" taken.
+
+        None where the optimiser does not tell.
+        """
 
     def load_state(self, parameters: Named, state: Named) -> None:
         """Go to these parameters and this state, as `parameters` and `state` gave them."""

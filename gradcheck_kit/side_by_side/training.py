@@ -138,7 +138,10 @@ class TrainingRun:
         for role, side in zip(ROLES, self._sides, strict=True):
             self._must_offer(side, "state", "load_state")
             arrays |= {f"{role}/parameters/{n}": np.array(a) for n, a in side.parameters().items()}
-            arrays |= {f"{role}/state/{n}": np.array(a) for n, a in offered(side, "state")().items()}
+            state = offered(side, "state")()
+            if state is None:
+                raise UsageError(f"the optimiser of {side.name} does not tell its state; give it state_dict()")
+            arrays |= {f"{role}/state/{n}": np.array(a) for n, a in state.items()}
         return arrays | {"fingerprint": np.array(self._schedule.fingerprint)}
 
     def restore(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
