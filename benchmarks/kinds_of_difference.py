@@ -273,7 +273,6 @@ GRADIENTS = [
         ("0.W", "0.b"),
         network="convolutional",
         rebuilt=_as(2, AllTies),
-        acts=plant._second,
     ),
 ]
 
@@ -309,7 +308,9 @@ UPDATES = [
         mistakes=mistake("dampened"),
         acts=plant._second,
     ),
-    Kind("the first step dampened", "update", "dampening", on=("momentum",), mistakes=mistake("first step dampened")),
+    Kind(
+        "a running mean for momentum", "update", "dampening", on=("momentum",), mistakes=mistake("first step dampened")
+    ),
     Kind("momentum 0.99", "update", "momentum", on=("momentum",), numbers={"momentum": 0.99}, acts=plant._second),
     Kind("momentum for Nesterov", "update", "nesterov", on=("Nesterov",), mistakes=mistake("other Nesterov")),
     Kind(
@@ -386,7 +387,7 @@ UPDATES = [
         "lower-precision",
         on=("momentum", *ADAPTIVE),
         trainee=plant.parameters(plant._state_in_float32),
-        acts=lambda epoch: 1,
+        acts=plant._second,
     ),
 ]
 

@@ -116,7 +116,7 @@ def convolutional(pixels: int) -> Classifier:
     kernel = generator.normal(size=(4, 1, 5, 5)) * 0.3
     features = 4 * ((side - 4) // 2) ** 2
     last = Affine(generator.normal(size=(features, CLASSES)) * 0.05, np.zeros(CLASSES))
-    return Classifier([Conv2d(kernel, np.zeros(4)), ReLU(), MaxPool2d(2), Flatten(), last])
+    return Classifier([Conv2d(kernel, np.full(4, 0.1)), ReLU(), MaxPool2d(2), Flatten(), last])
 
 
 def with_dropout(pixels: int) -> Classifier:

@@ -61,8 +61,8 @@ class Textbook:
         if not self.momentum:
             return g
         first = "velocity" not in kept
-        damped = "dampened" in self.mistakes or ("first step dampened" in self.mistakes and first)
-        fresh = g * (1 - self.momentum) if damped and (not first or "first step dampened" in self.mistakes) else g
+        damped = "first step dampened" in self.mistakes or ("dampened" in self.mistakes and not first)
+        fresh = g * (1 - self.momentum) if damped else g
         v = kept["velocity"] = fresh if first else self.momentum * kept["velocity"] + fresh
         if self.nesterov == ("other Nesterov" in self.mistakes):
             return v

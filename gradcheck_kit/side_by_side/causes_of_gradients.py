@@ -64,14 +64,16 @@ def _of_place(off: Named, theirs: Named) -> Iterator[Hypothesis]:
 def _of_factor(scene: Scene, off: Named, theirs: Named) -> Iterator[Hypothesis]:
     number, full = len(scene.labels), scene.schedule.batch_size
     factor = ratio([theirs[n] for n in off], off.values())
-    told = f"{', '.join(off)}: {factor:.10g} × the reference's; the batch has {number} examples, a full one {full}"
+    told = f"{', '.join(off)}: {factor:.10g} × the reference's"
     named = {"missing-mean": number, "extra-mean": 1 / number, "partial-batch": number / full, "sign-flip": -1.0}
     if number < full:
         named["partial-batch"] = number / full
     slug = next((s for s, c in named.items() if c != 1.0 and abs(factor / c - 1) <= AGREES), "gradient-factor")
     norm = float(np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in off.values())))
-    if slug == "gradient-factor" and 0 < factor < 1 and abs(norm / float(f"{norm:.3g}") - 1) <= 1e-5:
+    if slug == "gradient-factor" and 0 < factor < 1 and abs(norm / float(f"{norm:.3g}") - 1) <= AGREES:
         slug, told = "clipped", f"{told}; their norm together is {norm:.6g}"
+    if slug in ("missing-mean", "extra-mean", "partial-batch"):
+        told += f"; the batch has {number} examples, a full one {full}"
     yield Hypothesis(slug, told, lambda n: factor * theirs[n])
 
 

@@ -20,27 +20,55 @@ CAUSES: dict[str, Callable[[Scene, Apart], list[Cause]]] = {
 }
 
 
-def explained(divergence: Divergence, scene: Scene) -> Divergence:
-    """The same divergence with its stage, tensor and cause, as far as the two sides offer what shows them."""
+def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Cause]]:
+    """The same divergence with its stage, tensor and cause, as far as the two sides offer what shows them.
+
+    Also returns every cause that fits: where there are several, `confirmed` may tell them apart in the next step.
+    """
     first = first_apart(scene)
     if first is None:
-        return replace(divergence, evidence=_nothing(scene))
+        return replace(divergence, evidence=_nothing(scene)), []
     causes = CAUSES[first.stage](scene, first)
-    slugs = list(dict.fromkeys(cause.slug for cause in causes))
-    evidence = "no usual cause reproduces the candidate's numbers"
-    if causes:
-        evidence = causes[0].evidence
-        others = [f"{c.slug}: {c.evidence}" for c in causes[1:] if c.slug != slugs[0]]
-        evidence += "".join(f"; but so does {other}" for other in others[:2])
-    return replace(
+    located = replace(
         divergence,
         stage=first.stage,
         tensor=first.tensor,
         tensor_apart=first.apart,
         tensor_allowed=first.allowed,
-        cause=slugs[0] if causes else None,
-        evidence=evidence,
     )
+    return _named(located, causes), causes
+
+
+def confirmed(divergence: Divergence, causes: list[Cause], scene: Scene) -> Divergence:
+    """The same with those causes alone that explain the next step too; as it was where none or all of them do."""
+    if scene.candidate.state_before is None:
+        return divergence
+    again = {cause.slug for cause in causes_of_update.causes(scene)}
+    left = [cause for cause in causes if cause.slug in again]
+    if not left:
+        return divergence
+    named = _named(divergence, left)
+    gone = dict.fromkeys(cause.slug for cause in causes if cause.slug not in again)
+    told = f"; {', '.join(gone)} would too, but does not explain the step after" if gone else ""
+    return replace(named, evidence=named.evidence + told)
+
+
+def ambiguous(divergence: Divergence, causes: list[Cause]) -> bool:
+    """Whether several causes explain the update, and the next step may refute some."""
+    return divergence.stage == "update" and len({cause.slug for cause in causes}) > 1
+
+
+def _named(divergence: Divergence, causes: list[Cause]) -> Divergence:
+    if not causes:
+        return replace(divergence, evidence="no usual cause reproduces the candidate's numbers")
+    first = causes[0]
+    others = {c.slug: c for c in reversed(causes) if _family(c) != _family(first)}
+    more = "".join(f"; but so does {c.slug}: {c.evidence}" for c in [*others.values()][:2])
+    return replace(divergence, cause=first.slug, evidence=first.evidence + more)
+
+
+def _family(cause: Cause) -> str:
+    return "-".join(cause.slug.split("-")[:2])
 
 
 def _nothing(scene: Scene) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
 
 
@@ -53,6 +55,24 @@ class Observer:
         if self._latest is None:
             raise RuntimeError("no step has been made yet")
         return self._latest
+
+    def to_arrays(self) -> dict[str, Values]:
+        """The latest moment, for a run that is taken up again; its end is the side's present."""
+        held = self.seen()
+        parts = {"before": held.before, "gradients": held.gradients, "state": held.state_before}
+        arrays = {f"{part}/{n}": a for part, named in parts.items() for n, a in (named or {}).items()}
+        return arrays | {"loss": np.asarray(held.loss)}
+
+    def restore(self, arrays: Named) -> None:
+        """Go on from what `to_arrays` gave."""
+        parts: dict[str, dict[str, Values]] = {"before": {}, "gradients": {}, "state": {}}
+        for key, values in arrays.items():
+            part, _, name = key.partition("/")
+            if name:
+                parts[part][name] = values
+        gradients, state = (parts[part] or None for part in ("gradients", "state"))
+        loss = float(arrays["loss"])
+        self._latest = Moment(parts["before"], self._parameters, loss, gradients, state, self._state)
 
     def activations(self) -> dict[str, Values] | None:
         """Of the latest step."""

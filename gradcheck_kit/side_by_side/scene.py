@@ -28,6 +28,7 @@ class Scene:
         reference, candidate: what each had and made.
         reference_before, candidate_before: the same of the step before; None at the first.
         trainee: the reference itself, whose copies answer.
+        later: whether the two had parted before this step.
     """
 
     step: int
@@ -41,6 +42,7 @@ class Scene:
     reference_before: Moment | None
     candidate_before: Moment | None
     trainee: Trainee
+    later: bool = False
 
     @property
     def rule(self) -> Rule | None:
@@ -60,9 +62,13 @@ class Scene:
         return Moment(parameters, parameters, loss, seen["gradients"], activations=seen["activations"])
 
     def updated(self) -> Moment | None:
-        """The reference's own update of the candidate's parameters by the candidate's gradients, if it can be made."""
+        """The reference's own update of the candidate's parameters by the candidate's gradients, if it can be made.
+
+        From the reference's state, which was equal until now; in a step after the first that differs, from the
+        candidate's.
+        """
         mine, twin = self.candidate, twin_of(self.trainee)
-        state = self.reference.state_before
+        state = mine.state_before if self.later else self.reference.state_before
         if twin is None or mine.gradients is None or state is None:
             return None
         load_state, set_gradients, state_of = (offered(twin, m) for m in ("load_state", "set_gradients", "state"))

@@ -18,6 +18,7 @@ from gradcheck_kit.side_by_side.trainee import Named, Values
 SPREAD_FACTOR = 4.0  # on the largest of three measured changes
 LAST_PLACES = 64.0  # unit roundoffs that a norm may be off by where nothing was seen to move
 NO_MORE = 2.0**6  # square roots of the unit roundoff: a stage that scatters more than this many was not measured
+STATE_FACTOR = 8.0  # times the gradient's bound: averages of it and of its square
 UPDATE_PLACES = 16.0  # unit roundoffs of the parameter and of its step, in one update
 
 
@@ -60,6 +61,7 @@ def compared(scene: Scene) -> Iterator[Apart]:
         for name in reversed(list(theirs.gradients)):
             apart = relative(theirs.gradients[name], mine.gradients[name])
             yield Apart("gradients", name, apart, bound.of(moved.get(name)))
+    yield from _state_before(scene, bound, spread.gradients if spread else None)
     yield from _update(scene)
 
 
@@ -81,6 +83,15 @@ class _Bound:
         if spread is None:
             return self.largest
         return min(self.largest, SPREAD_FACTOR * float(spread) + LAST_PLACES * self.unit_roundoff)
+
+
+def _state_before(scene: Scene, bound: _Bound, moved: Named | None) -> Iterator[Apart]:
+    """What the step before left: it comes before the update that uses it."""
+    mine, theirs = scene.candidate.state_before or {}, scene.reference.state_before or {}
+    for key, values in theirs.items():
+        if key in mine and "/" in key:
+            allowed = STATE_FACTOR * bound.of((moved or {}).get(key.split("/")[0]))
+            yield Apart("state", key, relative(values, mine[key]), allowed)
 
 
 def _batch(scene: Scene) -> Iterator[Apart]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.cause import Cause
 from gradcheck_kit.side_by_side.parity_report import Divergence
 from gradcheck_kit.side_by_side.replay import Decision
 
@@ -25,6 +26,7 @@ class Trace:
         train_loss, accuracy: (reference, candidate) of every epoch.
         seconds: of training, on both sides.
         divergence, ledger, decisions, notes: as in the report.
+        open: the causes between which the next step may decide.
     """
 
     losses: list[tuple[float, float]] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Trace:
     ledger: list[Decision] = field(default_factory=list)
     decisions: int = 0
     notes: list[str] = field(default_factory=list)
+    open: list[Cause] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -61,6 +64,7 @@ class Trace:
             "ledger": [asdict(decision) for decision in self.ledger],
             "decisions": self.decisions,
             "notes": self.notes,
+            "open": [asdict(cause) for cause in self.open],
         }
         tensors = {f"tensor_drift/{name}": np.array(values) for name, values in self.tensor_drift.items()}
         series = {"drift": np.array(self.drift), "allowed": np.array(self.allowed), "seconds": np.array(self.seconds)}
@@ -82,6 +86,7 @@ class Trace:
             ledger=ledger,
             decisions=told["decisions"],
             notes=told["notes"],
+            open=[Cause(**entry) for entry in told["open"]],
         )
 
 

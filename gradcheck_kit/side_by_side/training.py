@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.diagnosis import explained
+from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
 from gradcheck_kit.side_by_side.envelope import drift
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import Divergence, ParityReport, SideReport
@@ -142,6 +142,8 @@ class TrainingRun:
             if state is None:
                 raise UsageError(f"the optimiser of {side.name} does not tell its state; give it state_dict()")
             arrays |= {f"{role}/state/{n}": np.array(a) for n, a in state.items()}
+        for role, observer in zip(ROLES, self._observers, strict=True):
+            arrays |= {f"{role}/latest/{key}": values for key, values in observer.to_arrays().items()}
         return arrays | {"fingerprint": np.array(self._schedule.fingerprint)}
 
     def restore(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
@@ -157,6 +159,8 @@ class TrainingRun:
             offered(side, "load_state")(_under(arrays, f"{role}/parameters/"), _under(arrays, f"{role}/state/"))
         self.trace = Trace.from_arrays(_under(arrays, "trace/"))
         self._observers = tuple(Observer(side) for side in self._sides)
+        for role, observer in zip(ROLES, self._observers, strict=True):
+            observer.restore(_under(arrays, f"{role}/latest/"))
 
     def _must_offer(self, side: Trainee, *methods: str) -> None:
         for method in methods:
@@ -184,11 +188,20 @@ class TrainingRun:
             self.trace.ledger += follow.ledger
             self.trace.decisions += follow.compared
         self.trace.losses.append((losses[0], losses[1]))
-        untold = self.trace.divergence is None
+        known = self.trace.divergence
         self._compare_losses(step, *losses)
         self._compare(step)
-        if untold and self.trace.divergence is not None:
-            self.trace.divergence = explained(self.trace.divergence, self._scene(step, inputs, labels))
+        self._explain(known, step, inputs, labels)
+
+    def _explain(self, known: Divergence | None, step: int, inputs: Values, labels: Values) -> None:
+        """Look at the first step that differs, and where that leaves several causes, at the one after."""
+        first, trace = self.trace.divergence, self.trace
+        if known is None and first is not None:
+            trace.divergence, causes = explained(first, self._scene(step, inputs, labels))
+            trace.open = causes if ambiguous(trace.divergence, causes) else []
+        elif known is not None and trace.open:
+            scene = replace(self._scene(step, inputs, labels), later=True)
+            trace.divergence, trace.open = confirmed(known, trace.open, scene), []
 
     def _scene(self, step: int, inputs: Values, labels: Values) -> Scene:
         """All that is known of the step just made."""
