@@ -49,7 +49,7 @@ def _hypotheses(scene: Scene, due: Named, seen: Named) -> Iterator[Hypothesis]:
     if rule is not None and mine.gradients is not None:
         state = _state(scene)
         changed = [*_changed(rule), *_with_another_number(rule)]
-        refuted = [held for held in changed if not _acted_before(held[2], scene)]
+        refuted = [held for held in changed if not _held_before(held[2], scene)]
         for slug, words, other in changed:
             if (slug, words, other) not in refuted:
                 yield Hypothesis(slug, words, _stepping(other, mine, mine.gradients, state, scene.step))
@@ -76,7 +76,7 @@ def _state(scene: Scene) -> Named:
     return mine if mine is not None and set(theirs) <= {*mine, "steps"} else theirs
 
 
-def _acted_before(rule: Rule, scene: Scene) -> bool:
+def _held_before(rule: Rule, scene: Scene) -> bool:
     """Whether the step before, which was right, would have come out the same by this formula too."""
     mine, theirs = scene.candidate_before, scene.reference_before
     if mine is None or theirs is None or mine.gradients is None:

@@ -70,7 +70,8 @@ class Observer:
             part, _, name = key.partition("/")
             if name:
                 parts[part][name] = values
-        gradients, state = (parts[part] or None for part in ("gradients", "state"))
+        gradients = parts["gradients"] or None
+        state = None if self._state is None else parts["state"]
         loss = float(arrays["loss"])
         self._latest = Moment(parts["before"], self._parameters, loss, gradients, state, self._state)
 

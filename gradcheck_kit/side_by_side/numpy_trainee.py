@@ -1,5 +1,6 @@
 """A NumPy network and its optimiser as a trainee."""
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -93,6 +94,12 @@ class NumPyTrainee:
         known = ("lr", "momentum", "dampening", "nesterov", "weight_decay", "betas", "alpha", "eps")
         numbers = {name: getattr(own, name) for name in known if hasattr(own, name)}
         return Rule(RULES[family], decoupled=family == "AdamW", **numbers)
+
+    def widened(self) -> "NumPyTrainee":
+        held = [*self._network.params.values()]
+        held += [b for layer in getattr(self._network, "layers", ()) for b in getattr(layer, "buffers", {}).values()]
+        wide = {id(array): array.astype(np.float64) for array in held}
+        return NumPyTrainee(f"{self.name} in float64", copy.deepcopy(self._network, wide), lambda params: None)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

@@ -1,13 +1,15 @@
 """A step at which two sides parted, with all that was seen of it, and copies of the reference to ask what if."""
 
 import copy
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gradcheck_kit.side_by_side.envelope import FIRST_STEPS
 from gradcheck_kit.side_by_side.moment import Moment
+from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.rules import Rule
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
@@ -28,6 +30,7 @@ class Scene:
         reference, candidate: what each had and made.
         reference_before, candidate_before: the same of the step before; None at the first.
         trainee: the reference itself, whose copies answer.
+        branches: the decisions of this step, where they were replayed.
         later: whether the two had parted before this step.
     """
 
@@ -42,6 +45,7 @@ class Scene:
     reference_before: Moment | None
     candidate_before: Moment | None
     trainee: Trainee
+    branches: list[Branch] = field(default_factory=list)
     later: bool = False
 
     @property
@@ -60,6 +64,27 @@ class Scene:
         told = {name: offered(twin, name) for name in ("gradients", "activations")}
         seen = {name: None if method is None else copied(method()) for name, method in told.items()}
         return Moment(parameters, parameters, loss, seen["gradients"], activations=seen["activations"])
+
+    def truths(self) -> tuple[Moment, Moment] | None:
+        """The step in float64 from the reference's and from the candidate's parameters; None in float64 itself.
+
+        Both take the branches of the program under test, where they are known.
+        """
+        widened = offered(self.trainee, "widened")
+        if self.unit_roundoff <= 2.0**-53 or widened is None:
+            return None
+        made = []
+        for side in (self.reference, self.candidate):
+            wide: Trainee = widened()
+            attend = offered(wide, "attend")
+            if attend is not None and self.branches:
+                attend(Replay(math.inf, self.branches))
+            wide.load(side.before)
+            loss = wide.loss_and_gradients(self.inputs.astype(np.float64), self.labels)
+            told = (offered(wide, name) for name in ("gradients", "activations"))
+            gradients, activations = (None if method is None else copied(method()) for method in told)
+            made.append(Moment(side.before, side.before, loss, gradients, activations=activations))
+        return made[0], made[1]
 
     def updated(self) -> Moment | None:
         """The reference's own update of the candidate's parameters by the candidate's gradients, if it can be made.

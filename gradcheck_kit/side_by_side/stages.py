@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck_kit.side_by_side.envelope import drift
+from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.scene import Scene, relative
 from gradcheck_kit.side_by_side.trainee import Named, Values
 
 SPREAD_FACTOR = 4.0  # on the largest of three measured changes
 LAST_PLACES = 64.0  # unit roundoffs that a norm may be off by where nothing was seen to move
 NO_MORE = 2.0**6  # square roots of the unit roundoff: a stage that scatters more than this many was not measured
+THREE_WAY = 8.0  # times the reference's own error against float64
+THREE_WAY_PLACES = 16.0  # unit roundoffs: a small tensor may by luck have hardly any error on one side
 STATE_FACTOR = 8.0  # times the gradient's bound: averages of it and of its square
 UPDATE_PLACES = 16.0  # unit roundoffs of the parameter and of its step, in one update
 
@@ -44,25 +47,53 @@ def first_apart(scene: Scene) -> Apart | None:
 def compared(scene: Scene) -> Iterator[Apart]:
     """Every tensor of every stage that both sides offer, in order."""
     yield from _batch(scene)
-    spread = scene.spread()
-    bound = _Bound(scene.unit_roundoff, scene.step)
+    truths = scene.truths()
+    if truths is None:
+        yield from _beside_spread(scene)
+    else:
+        yield from _three_way(scene, *truths)
+    yield from _update(scene)
+
+
+def _beside_spread(scene: Scene) -> Iterator[Apart]:
+    """The two sides' numbers beside each other, and what rounding explains as measured on the reference."""
+    spread, bound = scene.spread(), _Bound(scene.unit_roundoff, scene.step)
     mine, theirs = scene.candidate, scene.reference
     if mine.activations is not None and theirs.activations is not None and not _reordered(scene):
         moved = {} if spread is None else spread.activations or {}
         for there, here in aligned(inner(theirs.activations), inner(mine.activations), bound.largest):
             one, other = theirs.activations[there], mine.activations[here]
             yield Apart("activations", here, relative(one, other), bound.of(moved.get(there)))
-    allowed = bound.law * max(1.0, abs(theirs.loss))
-    yield Apart(
-        "loss", "loss", abs(theirs.loss - mine.loss), max(allowed, SPREAD_FACTOR * spread.loss if spread else 0)
-    )
+    allowed = max(bound.law * max(1.0, abs(theirs.loss)), SPREAD_FACTOR * spread.loss if spread else 0.0)
+    yield Apart("loss", "loss", abs(theirs.loss - mine.loss), allowed)
+    moved = {} if spread is None else spread.gradients or {}
     if mine.gradients is not None and theirs.gradients is not None:
-        moved = {} if spread is None else spread.gradients or {}
         for name in reversed(list(theirs.gradients)):
             apart = relative(theirs.gradients[name], mine.gradients[name])
             yield Apart("gradients", name, apart, bound.of(moved.get(name)))
-    yield from _state_before(scene, bound, spread.gradients if spread else None)
-    yield from _update(scene)
+    yield from _state_before(scene, bound, moved)
+
+
+def _three_way(scene: Scene, truth: Moment, candidate_truth: Moment) -> Iterator[Apart]:
+    """Each side's numbers beside float64 from the same parameters: the candidate's error beside the reference's."""
+    mine, theirs = scene.candidate, scene.reference
+    least = THREE_WAY_PLACES * scene.unit_roundoff
+
+    def judged(stage: str, name: str, errors: tuple[float, float]) -> Apart:
+        return Apart(stage, name, errors[0], THREE_WAY * errors[1] + least)
+
+    if mine.activations and theirs.activations and truth.activations and candidate_truth.activations:
+        for there, here in aligned(inner(theirs.activations), inner(mine.activations), 1e3 * least):
+            of_mine = relative(candidate_truth.activations[there], mine.activations[here])
+            of_theirs = relative(truth.activations[there], theirs.activations[there])
+            yield judged("activations", here, (of_mine, of_theirs))
+    scale = max(1.0, abs(truth.loss))
+    errors = abs(candidate_truth.loss - mine.loss) / scale, abs(truth.loss - theirs.loss) / scale
+    yield judged("loss", "loss", errors)
+    if mine.gradients and theirs.gradients and truth.gradients and candidate_truth.gradients:
+        for name in reversed(list(theirs.gradients)):
+            of_mine = relative(candidate_truth.gradients[name], mine.gradients[name])
+            yield judged("gradients", name, (of_mine, relative(truth.gradients[name], theirs.gradients[name])))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A torch module and its optimiser as a trainee."""
 
+import copy
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -110,6 +111,14 @@ class TorchTrainee:
         self.load(parameters)
         tensors = {key: self._seen(key, torch.tensor(np.asarray(values))) for key, values in state.items()}
         with_state(self._optimizer, self._own, tensors)
+
+    def widened(self) -> "TorchTrainee":
+        twin = copy.deepcopy(self)
+        twin.name, twin.dtype, twin._dtype = f"{self.name} in float64", "float64", torch.float64
+        twin._module.double()
+        for parameter in twin._own.values():
+            parameter.grad = None
+        return twin
 
     def rule(self) -> Rule | None:
         return rule_of(self._optimizer)

@@ -69,6 +69,9 @@ class Offers(Protocol):
     def attend(self, replay: Replay | None) -> None:
         """Ask `replay` at every ReLU and max-pool of the coming forwards; None ends it."""
 
+    def widened(self) -> "Trainee":
+        """A copy that computes in float64, for the truth beside two sides of fewer digits; it makes no steps."""
+
     def rule(self) -> Rule | None:
         """The optimiser's formula with its numbers; None where it is not one that `rules` knows."""
 

@@ -12,7 +12,7 @@ from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
 from gradcheck_kit.side_by_side.envelope import drift
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import Divergence, ParityReport, SideReport
-from gradcheck_kit.side_by_side.replay import Replay
+from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, Scene
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.trace import Trace, largest
@@ -94,6 +94,7 @@ class TrainingRun:
         self._schedule, self._batch, self._test = schedule, batch, test
         self._unit_roundoff = FORMATS[reference.dtype].unit_roundoff
         self._replay = self._replaying(replay)
+        self._branches: list[Branch] = []
         self.trace = Trace()
         for side in self._sides:
             side.load(schedule.parameters)
@@ -184,6 +185,7 @@ class TrainingRun:
             side.step()
             self.trace.seconds[i] += spent + time.perf_counter() - started
             observer.after_step(losses[-1])
+        self._branches = follow.branches if follow else []
         if follow is not None:
             self.trace.ledger += follow.ledger
             self.trace.decisions += follow.compared
@@ -218,6 +220,7 @@ class TrainingRun:
             reference_before=self._observers[0].previous,
             candidate_before=self._observers[1].previous,
             trainee=self._sides[0],
+            branches=self._branches,
         )
 
     def _compare(self, step: int) -> None:
