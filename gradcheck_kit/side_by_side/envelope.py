@@ -13,6 +13,11 @@ FACTOR = 3.0
 FIRST_STEPS = 30.0
 
 
-def drift(unit_roundoff: float, step: int) -> float:
+def unit_drift(unit_roundoff: float, step: int) -> float:
+    """u·(30 + √t): what the law is a multiple of."""
+    return unit_roundoff * (FIRST_STEPS + math.sqrt(step))
+
+
+def drift(unit_roundoff: float, step: int, factor: float = FACTOR) -> float:
     """The largest relative distance that rounding explains after `step` steps (0 is the start)."""
-    return FACTOR * unit_roundoff * (FIRST_STEPS + math.sqrt(step))
+    return factor * unit_drift(unit_roundoff, step)

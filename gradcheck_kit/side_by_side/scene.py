@@ -2,12 +2,13 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.envelope import FIRST_STEPS
+from gradcheck_kit.side_by_side.envelope import unit_drift
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.rules import Rule
@@ -60,7 +61,8 @@ class Scene:
         if twin is None:
             return None
         twin.load(parameters)
-        loss = twin.loss_and_gradients(inputs, labels)
+        with undisturbed(twin):
+            loss = twin.loss_and_gradients(inputs, labels)
         told = {name: offered(twin, name) for name in ("gradients", "activations")}
         seen = {name: None if method is None else copied(method()) for name, method in told.items()}
         return Moment(parameters, parameters, loss, seen["gradients"], activations=seen["activations"])
@@ -80,7 +82,8 @@ class Scene:
             if attend is not None and self.branches:
                 attend(Replay(math.inf, self.branches))
             wide.load(side.before)
-            loss = wide.loss_and_gradients(self.inputs.astype(np.float64), self.labels)
+            with undisturbed(wide):
+                loss = wide.loss_and_gradients(self.inputs.astype(np.float64), self.labels)
             told = (offered(wide, name) for name in ("gradients", "activations"))
             gradients, activations = (None if method is None else copied(method()) for method in told)
             made.append(Moment(side.before, side.before, loss, gradients, activations=activations))
@@ -115,7 +118,7 @@ class Scene:
         if middle is None:
             return None
         generator = np.random.default_rng(self.step)
-        amplitude = self.unit_roundoff * (FIRST_STEPS + np.sqrt(self.step))
+        amplitude = unit_drift(self.unit_roundoff, self.step)
         moments = []
         for _ in range(draws):
             moved = {n: _dithered(p, amplitude, generator) for n, p in self.reference.before.items()}
@@ -132,6 +135,14 @@ def twin_of(trainee: Trainee) -> Trainee | None:
         return copy.deepcopy(trainee)
     except (TypeError, RuntimeError, NotImplementedError, AttributeError, ValueError):
         return None
+
+
+@contextmanager
+def undisturbed(trainee: Trainee) -> Iterator[None]:
+    """What the trainee draws from a random stream that it shares with others is drawn as if it had not been."""
+    kept = offered(trainee, "undisturbed")
+    with nullcontext() if kept is None else kept():
+        yield
 
 
 def relative(one: Values, other: Values) -> float:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -119,6 +120,9 @@ class TorchTrainee:
         for parameter in twin._own.values():
             parameter.grad = None
         return twin
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        return torch.random.fork_rng(devices=[self._place] if self._place.type == "cuda" else [])
 
     def rule(self) -> Rule | None:
         return rule_of(self._optimizer)

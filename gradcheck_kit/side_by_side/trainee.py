@@ -1,6 +1,7 @@
 """A trainee: anything with named parameters, a loss with gradients, and a step; and what it may offer beside."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,6 +72,9 @@ class Offers(Protocol):
 
     def widened(self) -> "Trainee":
         """A copy that computes in float64, for the truth beside two sides of fewer digits; it makes no steps."""
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """For the time of a `with`, draws from a random stream that others share leave it as it was."""
 
     def rule(self) -> Rule | None:
         """The optimiser's formula with its numbers; None where it is not one that `rules` knows."""
