@@ -345,7 +345,7 @@ UPDATES = [
     Kind("the square uncorrected", "update", "bias-correction", on=ADAMS, mistakes=mistake("square uncorrected")),
     Kind("RMSProp with correction", "update", "bias-correction", on=("RMSProp",), mistakes=mistake("correction")),
     Kind("Adam counts from two", "update", "step-count", on=ADAMS, mistakes=mistake("counts from two")),
-    Kind("beta2 0.99", "update", "betas", on=ADAMS, numbers={"betas": (0.9, 0.99)}, acts=plant._second),
+    Kind("beta2 0.99", "state", "betas", on=ADAMS, numbers={"betas": (0.9, 0.99)}, acts=plant._second),
     Kind("alpha 0.9", "update", "alpha", on=("RMSProp",), numbers={"alpha": 0.9}),
     Kind(
         "decay beside the step for in the gradient",

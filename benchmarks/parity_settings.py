@@ -63,7 +63,8 @@ def synthetic(examples: int = 450, tests: int = 200, side: int = 28) -> Data:
     labels = generator.integers(0, CLASSES, examples + tests)
     noisy = blobs[labels] + 2.0 * generator.normal(size=(examples + tests, side * side))
     inside = np.zeros((side, side))
-    inside[side // 4 : -(side // 4), side // 4 : -(side // 4)] = 1.0
+    frame = side // 3
+    inside[frame:-frame, frame:-frame] = 1.0
     pixels = np.round(np.clip(noisy / 6.0 + 0.2, 0.0, 1.0) * inside.ravel() * 255.0) / 255.0
     test = pixels[examples:], labels[examples:]
     return Data(f"{examples} synthetic images of {side}×{side}", pixels[:examples], labels[:examples], test)

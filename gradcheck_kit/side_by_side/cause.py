@@ -17,22 +17,25 @@ FEW = 64  # numbers: fewer can be representable by chance
 
 @dataclass(frozen=True)
 class Cause:
-    """A slug and its proof in words."""
+    """A slug and its proof in words; `number` tells hypotheses of one slug apart: it holds in every step."""
 
     slug: str
     evidence: str
+    number: str = ""
 
 
 @dataclass(frozen=True)
 class Hypothesis:
     """What the candidate's numbers would be if this were the cause.
 
-    `predict` gives a tensor's numbers from its name, or None where it says nothing of that tensor.
+    `predict` gives a tensor's numbers from its name, or None where it says nothing of that tensor. `number` is what was
+    fitted to the numbers; left out, the words tell the hypothesis apart.
     """
 
     slug: str
     words: str
     predict: Callable[[str], Values | None]
+    number: float | None = None
 
 
 def fitting(hypotheses: Iterable[Hypothesis], seen: Named, without: Mapping[str, float], allowed: float) -> list[Cause]:
@@ -48,7 +51,9 @@ def fitting(hypotheses: Iterable[Hypothesis], seen: Named, without: Mapping[str,
         left = _left(hypothesis, seen)
         if left and all(left[n] <= min(SLACK * allowed, EXPLAINS * _finite(without[n])) for n in left):
             worst = max(left.values())
-            found.append(Cause(hypothesis.slug, f"{hypothesis.words}; that leaves {worst:.0e} of {_most(without)}"))
+            number = hypothesis.words if hypothesis.number is None else f"{hypothesis.number:.6g}"
+            told = f"{hypothesis.words}; that leaves {worst:.0e} of {_most(without)}"
+            found.append(Cause(hypothesis.slug, told, number))
     return found
 
 

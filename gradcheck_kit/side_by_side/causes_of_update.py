@@ -67,7 +67,7 @@ def _hypotheses(scene: Scene, due: Named, seen: Named) -> Iterator[Hypothesis]:
         yield from _with_another_decay(rule, mine, due, seen)
     factor = ratio([due[n] for n in seen], seen.values())
     told = f"the step of {', '.join(seen)} is {factor:.10g} × the reference's"
-    yield Hypothesis("learning-rate", told, lambda n: factor * due[n])
+    yield Hypothesis("learning-rate", told, lambda n: factor * due[n], factor)
 
 
 def _state(scene: Scene) -> Named:
@@ -171,7 +171,9 @@ def _with_another_decay(rule: Rule, mine: Moment, due: Named, seen: Named) -> It
     before = mine.before
     shrink = ratio([before[n] for n in seen], [seen[n] - due[n] for n in seen])
     told = f"the parameters shrink by {-shrink:.6g} in a step beside the reference's"
-    yield Hypothesis("weight-decay", f"{told} (lr × {-shrink / rule.lr:.6g})", lambda n: due[n] + shrink * before[n])
+    yield Hypothesis(
+        "weight-decay", f"{told} (lr × {-shrink / rule.lr:.6g})", lambda n: due[n] + shrink * before[n], shrink
+    )
 
 
 def causes_of_state(scene: Scene, first: Apart) -> list[Cause]:
@@ -188,4 +190,4 @@ def causes_of_state(scene: Scene, first: Apart) -> list[Cause]:
     form = coarser_format([here], [there])
     if form is not None:
         return [Cause("lower-precision", f"every number of {first.tensor} is a {form} number; the reference's are not")]
-    return []
+    return causes(scene)  # averages by another formula make other steps too

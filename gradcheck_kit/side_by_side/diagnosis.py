@@ -43,12 +43,12 @@ def confirmed(divergence: Divergence, causes: list[Cause], scene: Scene) -> Dive
     """The same with those causes alone that explain the next step too; as it was where none or all of them do."""
     if scene.candidate.state_before is None:
         return divergence
-    again = {cause.slug for cause in causes_of_update.causes(scene)}
-    left = [cause for cause in causes if cause.slug in again]
+    again = {(cause.slug, cause.number) for cause in causes_of_update.causes(scene)}
+    left = [cause for cause in causes if (cause.slug, cause.number) in again]
     if not left:
         return divergence
     named = _named(divergence, left)
-    gone = dict.fromkeys(cause.slug for cause in causes if cause.slug not in again)
+    gone = dict.fromkeys(cause.slug for cause in causes if cause.slug not in {kept.slug for kept in left})
     told = f"; {', '.join(gone)} would too, but does not explain the step after" if gone else ""
     return replace(named, evidence=named.evidence + told)
 
