@@ -1,6 +1,6 @@
 """Why are the candidate's gradients others, where its loss is the reference's?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def causes(scene: Scene, first: Apart) -> list[Cause]:
         return [Cause("lower-precision", f"every gradient that is off is a {form} number; the reference's are not")]
     spans = {n: without[n] for n in off}
     found = fitting(_hypotheses(scene, off, theirs), off, spans, first.allowed)
-    return found or list(_of_part(off, theirs, first.allowed))
+    return found or list(_of_part(dict.fromkeys([first.tensor, *off]), off, theirs, first.allowed))
 
 
 def _hypotheses(scene: Scene, off: Named, theirs: Named) -> Iterator[Hypothesis]:
@@ -104,9 +104,10 @@ def _scaled(gradients: Named, factor: float) -> Callable[[str], Values]:
     return lambda name: np.asarray(factor * gradients[name])
 
 
-def _of_part(off: Named, theirs: Named, allowed: float) -> Iterator[Cause]:
+def _of_part(order: Iterable[str], off: Named, theirs: Named, allowed: float) -> Iterator[Cause]:
     """One row, column or element that is off by a factor."""
-    for name, gradient in off.items():
+    for name in order:
+        gradient = off.get(name, theirs[name])
         apart = np.abs(gradient - theirs[name])
         where = np.argwhere(apart > 8 * allowed * np.abs(theirs[name]).max())
         fixed = [axis for axis in range(gradient.ndim) if len(where) and len(set(where[:, axis])) == 1]

@@ -19,7 +19,7 @@ RULES: dict[str, Kind] = {"SGD": "SGD", "RMSProp": "RMSProp", "Adam": "Adam", "A
 class NumPyTrainee:
     """A network with `params`, `grads`, `loss(x, labels)`, `backward()`, `accuracy(x, labels)`, and its optimiser.
 
-    Where the network has `layers`, their outputs are its activations, and those named ReLU and MaxPool2d its kinks.
+    Where the network has `layers`, their outputs are its activations, and those of a class ReLU or MaxPool2d its kinks.
 
     Args:
         name: what reports call it.
@@ -121,10 +121,10 @@ class NumPyTrainee:
         return watched
 
     def _asked(self, layer: Any, x: Values) -> Values:
-        kind = type(layer).__name__
-        if self._replay is None or kind not in ("ReLU", "MaxPool2d"):
+        kinds = {kind.__name__ for kind in type(layer).__mro__}
+        if self._replay is None or not kinds & {"ReLU", "MaxPool2d"}:
             return x
-        if kind == "ReLU":
+        if "ReLU" in kinds:
             return self._replay.relu(x)
         windows = layer.windows
         if windows.dilation != (1, 1):

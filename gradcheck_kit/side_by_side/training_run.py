@@ -148,13 +148,16 @@ class TrainingRun:
         step = self.trace.steps + 1
         losses = []
         follow: Replay | None = None
+        replaying = self._replay and self.trace.divergence is None  # later the two are different networks
         for i, (side, observer) in enumerate(zip(self._sides, self._observers, strict=True)):
-            if self._replay:
+            if replaying:
                 follow = Replay(drift(self._unit_roundoff, step), follow.branches if follow else None, step)
                 offered(side, "attend")(follow)
             started = time.perf_counter()
             losses.append(side.loss_and_gradients(inputs, labels))
             spent = time.perf_counter() - started
+            if replaying:
+                offered(side, "attend")(None)
             observer.before_step()
             started = time.perf_counter()
             side.step()
