@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from gradcheck_kit.side_by_side import causes_of_batch, causes_of_forward, causes_of_gradients, causes_of_update
 from gradcheck_kit.side_by_side.cause import Cause
 from gradcheck_kit.side_by_side.parity_report import Divergence
 from gradcheck_kit.side_by_side.scene import Scene
 from gradcheck_kit.side_by_side.stages import Apart, first_apart
+from gradcheck_kit.side_by_side.trainee import Named
 
 CAUSES: dict[str, Callable[[Scene, Apart], list[Cause]]] = {
     "batch": lambda scene, first: causes_of_batch.causes(scene),
@@ -25,6 +28,9 @@ def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Ca
 
     Also returns every cause that fits: where there are several, `confirmed` may tell them apart in the next step.
     """
+    if not _finite(scene.reference.loss, scene.reference.after):
+        told = f"the reference itself is not finite (loss {scene.reference.loss}): train with a smaller learning rate"
+        return replace(divergence, stage="loss", tensor="loss", cause="diverged", evidence=told), []
     first = first_apart(scene)
     if first is None:
         return replace(divergence, evidence=_nothing(scene)), []
@@ -69,6 +75,10 @@ def _named(divergence: Divergence, causes: list[Cause]) -> Divergence:
 
 def _family(cause: Cause) -> str:
     return "-".join(cause.slug.split("-")[:2])
+
+
+def _finite(loss: float, parameters: Named) -> bool:
+    return bool(np.isfinite(loss)) and all(np.isfinite(values).all() for values in parameters.values())
 
 
 def _nothing(scene: Scene) -> str:

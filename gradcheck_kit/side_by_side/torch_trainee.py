@@ -78,12 +78,13 @@ class TorchTrainee:
 
     @torch.no_grad()
     def accuracy(self, inputs: Values, labels: Values) -> float:
-        training = self._module.training
+        modes = [(module, module.training) for module in self._module.modules()]
         self._module.eval()
         try:
             predicted = self._module(self._tensor(inputs)).argmax(1)
         finally:
-            self._module.train(training)
+            for module, training in modes:
+                module.training = training
         return float((predicted == self._labels(labels)).double().mean())
 
     # ---------------------------------------------------------------- what it offers beside

@@ -119,7 +119,38 @@ def test_a_trainee_without_accuracy_has_none_and_nothing_else_is_lost() -> None:
     assert report.divergence is None
 
 
+def test_a_training_that_diverges_on_both_sides_says_so() -> None:
+    plan = schedule(DATA, "MLP")
+    numbers = {"kind": "SGD", "lr": 1e200}
+    reference = torch_reference(DATA.inputs.shape[1], "MLP", numbers)
+    with np.errstate(all="ignore"):
+        report = train_parity(
+            reference, Kind("", "", None, both=numbers).candidate("SGD", DATA, plan), plan, DATA.batch
+        )
+    assert not report.verdict
+    assert report.divergence is not None
+    assert report.divergence.cause == "diverged"
+    assert "smaller learning rate" in report.divergence.evidence
+
+
+@pytest.mark.parametrize("name", ["labels smoothed", "a gradient with noise of 1e-9"])
+def test_a_difference_that_no_hypothesis_reproduces_has_no_cause(name: str) -> None:
+    divergence = planted(name).divergence
+    assert divergence is not None
+    assert divergence.cause is None
+    assert "no usual cause" in divergence.evidence
+
+
 # ---------------------------------------------------------------- nothing of the user's is touched
+
+
+def test_the_accuracy_is_that_of_evaluation_and_every_module_keeps_its_mode() -> None:
+    reference = torch_reference(16, "MLP", OPTIMISERS["SGD"])
+    reference._module.append(torch.nn.Dropout(0.9))
+    reference._module[0].eval()
+    scores = {reference.accuracy(np.ones((50, 16)), np.arange(50) % 10) for _ in range(5)}
+    assert len(scores) == 1
+    assert [module.training for module in reference._module.modules()][:3] == [True, False, True]
 
 
 def test_looking_at_a_difference_leaves_the_module_and_the_random_stream_alone() -> None:
