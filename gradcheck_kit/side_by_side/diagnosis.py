@@ -78,7 +78,10 @@ def _family(cause: Cause) -> str:
 
 
 def _finite(loss: float, parameters: Named) -> bool:
-    return bool(np.isfinite(loss)) and all(np.isfinite(values).all() for values in parameters.values())
+    """Whether the loss and the norm of every parameter are numbers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = [np.linalg.norm(np.asarray(values, np.float64)) for values in parameters.values()]
+    return bool(np.isfinite([loss, *norms]).all())
 
 
 def _nothing(scene: Scene) -> str:
