@@ -81,7 +81,7 @@ def _finite(loss: float, parameters: Named) -> bool:
     """Whether the loss and the norm of every parameter are numbers."""
     with np.errstate(over="ignore", invalid="ignore"):
         norms = [np.linalg.norm(np.asarray(values, np.float64)) for values in parameters.values()]
-    return bool(np.isfinite([loss, *norms]).all())
+    return bool(np.isfinite(loss)) and all(bool(np.isfinite(norm)) for norm in norms)
 
 
 def _nothing(scene: Scene) -> str:
