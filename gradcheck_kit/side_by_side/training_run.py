@@ -147,12 +147,13 @@ class TrainingRun:
         """One step on both sides."""
         step = self.trace.steps + 1
         losses = []
-        follow: Replay | None = None
+        replays: list[Replay] = []
         replaying = self._replay and self.trace.divergence is None  # later the two are different networks
         for i, (side, observer) in enumerate(zip(self._sides, self._observers, strict=True)):
             if replaying:
-                follow = Replay(drift(self._unit_roundoff, step), follow.branches if follow else None, step)
-                offered(side, "attend")(follow)
+                lead = replays[0].branches if replays else None
+                replays.append(Replay(drift(self._unit_roundoff, step), lead, step))
+                offered(side, "attend")(replays[-1])
             started = time.perf_counter()
             losses.append(side.loss_and_gradients(inputs, labels))
             spent = time.perf_counter() - started
@@ -163,16 +164,28 @@ class TrainingRun:
             side.step()
             self.trace.seconds[i] += spent + time.perf_counter() - started
             observer.after_step(losses[-1])
-        self._branches = follow.branches if follow else []
-        if follow is not None:
-            self.trace.ledger += follow.ledger
-            self.trace.decisions += follow.compared
+        self._note_decisions(replays)
         self._lead_shadows(step, inputs, labels)
         self.trace.losses.append((losses[0], losses[1]))
         known = self.trace.divergence
         self._compare_losses(step, *losses)
         self._compare(step)
         self._explain(known, step, inputs, labels)
+
+    def _note_decisions(self, replays: list[Replay]) -> None:
+        """The ledger of this step; no more replay where the two do not show the same kinks."""
+        self._branches = replays[-1].branches if replays else []
+        if not replays:
+            return
+        shown = [[branch.kind for branch in replay.branches] for replay in replays]
+        if shown[0] != shown[1] or not shown[0]:
+            told = [f"{side.name} shows {len(kinks)}" for side, kinks in zip(self._sides, shown, strict=True)]
+            note = f"branches were not replayed: of ReLUs and max-pools {told[0]}, {told[1]}"
+            self._replay = False
+            if note not in self.trace.notes:
+                self.trace.notes.append(note)
+        self.trace.ledger += replays[-1].ledger
+        self.trace.decisions += replays[-1].compared
 
     def _lead_shadows(self, step: int, inputs: Values, labels: Values) -> None:
         for shadow in self._shadows:

@@ -21,9 +21,11 @@ from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
 from gradcheck_kit.side_by_side.trainee import Trainee
 from gradcheck_kit.side_by_side.training import ParityReport, TrainingRun, train_parity
 from gradcheck_kit.verdict import Verdict
+from reference_impls.fast import FastMLP
 from reference_impls.layers import Affine, MaxPool2d
 from reference_impls.layers.layer import Array
 from reference_impls.networks import MLP
+from reference_impls.optimizers import SGD
 
 DATA = parity_settings.synthetic(examples=250, tests=50, side=20)
 PIXELS = DATA.inputs.shape[1]
@@ -317,6 +319,20 @@ def test_in_float32_a_wrong_column_is_placed_three_way_beside_float64() -> None:
     assert report.divergence is not None
     assert report.divergence.step == 1
     assert (report.divergence.stage, report.divergence.tensor) == ("gradients", "1.W")
+
+
+def test_a_network_that_shows_no_kinks_is_not_said_to_have_been_replayed() -> None:
+    """The fast form has ReLUs, but no layers to see them in: apart in float32 they are undecided, not wrong."""
+    plan = schedule(DATA, "MLP")
+    reference, other, _ = low_precision("MLP", "SGD", "float32")
+    fast = NumPyTrainee("fast", FastMLP(other._network), lambda params: SGD(params, 0.1))
+    report = train_parity(reference, fast, plan, float32_batch("MLP"))
+    assert not report.replayed
+    assert report.decisions == 0
+    assert report.notes == ("branches were not replayed: of ReLUs and max-pools torch shows 2, fast shows 0",)
+    again, other, _ = low_precision("MLP", "SGD", "float32")
+    faster = NumPyTrainee("fast", FastMLP(other._network), lambda params: SGD(params, 0.3))
+    assert train_parity(again, faster, plan, float32_batch("MLP")).verdict is Verdict.INCONCLUSIVE
 
 
 def test_replay_asked_of_a_side_that_has_none_is_a_usage_error() -> None:
