@@ -1,5 +1,6 @@
 """What one side had and made in one step: the evidence from which a difference is located and explained."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +27,19 @@ class Moment:
     state_before: Named | None = None
     state_after: Named | None = None
     activations: Named | None = field(default=None, repr=False)
+
+    @property
+    def slope(self) -> float | None:
+        """‖g‖·‖W‖ before the step: to first order, the loss moves by this times the parameters' relative distance."""
+        if self.gradients is None:
+            return None
+        squares = [sum(_square(values) for values in named.values()) for named in (self.gradients, self.before)]
+        return math.sqrt(squares[0]) * math.sqrt(squares[1])
+
+
+def _square(values: Values) -> float:
+    flat = np.asarray(values, np.float64).ravel()
+    return float(flat @ flat)
 
 
 class Observer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.envelope import drift
+from gradcheck_kit.side_by_side.envelope import drift, loss_drift
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.scene import Scene, relative
 from gradcheck_kit.side_by_side.trainee import Named, Values
@@ -64,7 +64,8 @@ def _beside_spread(scene: Scene) -> Iterator[Apart]:
         for there, here in aligned(inner(theirs.activations), inner(mine.activations), bound.largest):
             one, other = theirs.activations[there], mine.activations[here]
             yield Apart("activations", here, relative(one, other), bound.of(moved.get(there)))
-    allowed = max(bound.law * max(1.0, abs(theirs.loss)), SPREAD_FACTOR * spread.loss if spread else 0.0)
+    law = loss_drift(scene.unit_roundoff, scene.step, theirs.loss, theirs.slope)
+    allowed = max(law, SPREAD_FACTOR * spread.loss if spread else 0.0)
     yield Apart("loss", "loss", abs(theirs.loss - mine.loss), allowed)
     moved = {} if spread is None else spread.gradients or {}
     if mine.gradients is not None and theirs.gradients is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides, under
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
-from gradcheck_kit.side_by_side.envelope import FACTOR, drift
+from gradcheck_kit.side_by_side.envelope import FACTOR, drift, loss_drift
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import Divergence, ParityReport, SideReport
 from gradcheck_kit.side_by_side.repeatability import not_repeated
@@ -235,7 +235,9 @@ class TrainingRun:
             self._diverged(step, furthest, relative, allowed)
 
     def _compare_losses(self, step: int, reference: float, candidate: float) -> None:
-        allowed = drift(self._unit_roundoff, step, self._factor) * max(1.0, abs(reference))
+        slopes = [observer.seen().slope for observer in self._observers]
+        slope = next((known for known in slopes if known is not None), None)
+        allowed = loss_drift(self._unit_roundoff, step, reference, slope, self._factor)
         if not abs(reference - candidate) <= allowed:
             self._diverged(step, "loss", abs(reference - candidate), allowed)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import gradcheck_kit as gk
-from gradcheck_kit.side_by_side.envelope import drift
+from gradcheck_kit.side_by_side.envelope import drift, loss_drift
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.subjects import parity
@@ -585,6 +585,15 @@ def test_the_law_scales_with_the_unit_and_grows_as_the_root_of_the_steps(u: floa
     grown = [drift(u, step) - drift(u, 0) for step in (1, 4, 16, 10_000)]
     assert [g / grown[0] for g in grown] == pytest.approx([1, 2, 4, 100])
     assert drift(u, 0) > 0
+
+
+def test_a_loss_may_differ_by_what_its_slope_makes_of_the_law() -> None:
+    u = FORMATS["float64"].unit_roundoff
+    assert loss_drift(u, 100, 0.5, 0.0) == drift(u, 100)
+    assert loss_drift(u, 100, -7.0, 0.0) == pytest.approx(7 * drift(u, 100))
+    assert loss_drift(u, 100, 1.0, 40.0) == pytest.approx(41 * drift(u, 100))
+    assert loss_drift(u, 100, 1.0, None) > loss_drift(u, 100, 1.0, 40.0)
+    assert not loss_drift(u, 100, 1.0, math.nan) >= 0
 
 
 def test_the_distance_is_that_of_each_tensor_and_the_norm_of_all() -> None:
