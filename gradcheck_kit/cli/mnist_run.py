@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
 from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
-from gradcheck_kit.side_by_side.trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.training import ParityReport, Progress, train_parity
 from gradcheck_kit.subject import UsageError
 from reference_impls.datasets import mnist

@@ -13,6 +13,30 @@ FACTOR = 3.0
 FIRST_STEPS = 30.0
 
 
-def drift(unit_roundoff: float, step: int) -> float:
+def unit_drift(unit_roundoff: float, step: int) -> float:
+    """u·(30 + √t): what the law is a multiple of."""
+    return unit_roundoff * (FIRST_STEPS + math.sqrt(step))
+
+
+def drift(unit_roundoff: float, step: int, factor: float = FACTOR) -> float:
     """The largest relative distance that rounding explains after `step` steps (0 is the start)."""
-    return FACTOR * unit_roundoff * (FIRST_STEPS + math.sqrt(step))
+    return factor * unit_drift(unit_roundoff, step)
+
+
+UNKNOWN_SLOPE = 100.0
+
+
+def loss_drift(unit_roundoff: float, step: int, loss: float, slope: float | None, factor: float = FACTOR) -> float:
+    """By how much two losses may differ at parameters as far apart as `drift` allows.
+
+    To first order the loss moves by ‖g‖·‖ΔW‖; the forward's own rounding adds a share of the loss. LeNet on MNIST was
+    seen at 1.5 times the second part alone.
+
+    Args:
+        unit_roundoff, step, factor: as for `drift`.
+        loss: the reference's.
+        slope: ‖g‖·‖W‖, of all gradients and of all parameters; None where no side tells its gradients, and then a large
+            one is taken.
+    """
+    size = max(1.0, abs(loss))
+    return drift(unit_roundoff, step, factor) * (size + (UNKNOWN_SLOPE * size if slope is None else slope))

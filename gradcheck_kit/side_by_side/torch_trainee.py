@@ -1,13 +1,22 @@
 """A torch module and its optimiser as a trainee."""
 
+import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck_kit.side_by_side.trainee import Values
+from gradcheck_kit.side_by_side.names import check_fit
+from gradcheck_kit.side_by_side.replay import Replay
+from gradcheck_kit.side_by_side.rules import Rule
+from gradcheck_kit.side_by_side.torch_optimizer import rule_of, state_of, with_state
+from gradcheck_kit.side_by_side.torch_stages import Watch
+from gradcheck_kit.side_by_side.trainee import Named, Values
 from gradcheck_kit.subject import UsageError
+
+Layout = Mapping[str, tuple[str, bool]]
 
 
 class TorchTrainee:
@@ -18,7 +27,8 @@ class TorchTrainee:
         module: on its device and in its dtype.
         optimizer: over the module's parameters.
         loss: of logits and integer labels.
-        layout: schedule name → (the module's parameter name, whether it is the transpose, as `nn.Linear`'s weight is).
+        layout: schedule name → (the module's parameter name, whether it is the transpose, as `nn.Linear`'s weight is);
+            left out, the schedule has the module's own names and shapes.
     """
 
     def __init__(
@@ -27,34 +37,39 @@ class TorchTrainee:
         module: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         loss: Callable[[Tensor, Tensor], Tensor],
-        layout: Mapping[str, tuple[str, bool]],
+        layout: Layout | None = None,
     ) -> None:
         self.name = name
         self._module, self._optimizer, self._loss = module, optimizer, loss
         own = dict(module.named_parameters())
-        self._views = {key: own[inner].T if transposed else own[inner] for key, (inner, transposed) in layout.items()}
+        self._layout = {key: (key, False) for key in own} if layout is None else dict(layout)
+        unknown = [inner for inner, _ in self._layout.values() if inner not in own]
+        if unknown:
+            raise UsageError(f"{name}: the layout names {', '.join(unknown)}; the module has {', '.join(own)}")
+        self._own = {key: own[inner] for key, (inner, _) in self._layout.items()}
         first = next(iter(own.values()))
         self._dtype, self._place = first.dtype, first.device
         self.dtype, self.device = str(first.dtype).removeprefix("torch."), str(first.device)
+        self._stages: dict[str, Tensor] = {}
+        self._replay: Replay | None = None
 
-    def load(self, parameters: Mapping[str, Values]) -> None:
-        if parameters.keys() != self._views.keys():
-            wanted = sorted(parameters)
-            raise UsageError(f"{self.name} has the parameters {sorted(self._views)}, the schedule has {wanted}")
-        for name, values in parameters.items():
-            if values.shape != tuple(self._views[name].shape):
-                own = tuple(self._views[name].shape)
-                raise UsageError(f"{self.name}: {name} has shape {own}, the schedule's {values.shape}")
+    def load(self, parameters: Named) -> None:
+        own = {name: tuple(self._view(name, p).shape) for name, p in self._own.items()}
+        check_fit(self.name, own, {n: np.shape(a) for n, a in parameters.items()})
         with torch.no_grad():
             for name, values in parameters.items():
-                self._views[name].copy_(torch.tensor(np.asarray(values)))
+                self._view(name, self._own[name]).copy_(torch.tensor(np.asarray(values)))
 
-    def parameters(self) -> Mapping[str, Values]:
-        return {name: view.detach().cpu().numpy() for name, view in self._views.items()}
+    def parameters(self) -> Named:
+        return {name: _numpy(self._view(name, p)) for name, p in self._own.items()}
 
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
         self._optimizer.zero_grad()
-        loss = self._loss(self._module(self._tensor(inputs)), self._labels(labels))
+        with Watch(self._module, self._replay) as watch:
+            given = self._tensor(inputs)
+            target = self._labels(labels)
+            loss = self._loss(self._module(given), target)
+        self._stages = {"inputs": given, "labels": target, **watch.stages}
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
@@ -63,11 +78,72 @@ class TorchTrainee:
 
     @torch.no_grad()
     def accuracy(self, inputs: Values, labels: Values) -> float:
-        predicted = self._module(self._tensor(inputs)).argmax(1)
+        modes = [(module, module.training) for module in self._module.modules()]
+        self._module.eval()
+        try:
+            predicted = self._module(self._tensor(inputs)).argmax(1)
+        finally:
+            for module, training in modes:
+                module.training = training
         return float((predicted == self._labels(labels)).double().mean())
+
+    # ---------------------------------------------------------------- what it offers beside
+
+    def gradients(self) -> Named:
+        held = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self._own.items()}
+        return {name: _numpy(self._view(name, gradient)) for name, gradient in held.items()}
+
+    def activations(self) -> Named:
+        return {name: _numpy(stage) for name, stage in self._stages.items()}
+
+    @torch.no_grad()
+    def set_gradients(self, gradients: Named) -> None:
+        for name, values in gradients.items():
+            parameter = self._own[name]
+            gradient = self._view(name, torch.tensor(np.asarray(values), dtype=self._dtype, device=self._place))
+            parameter.grad = gradient.contiguous().clone()
+
+    def attend(self, replay: Replay | None) -> None:
+        self._replay = replay
+
+    def state(self) -> Named:
+        return {key: _numpy(self._seen(key, t)) for key, t in state_of(self._optimizer, self._own).items()}
+
+    def load_state(self, parameters: Named, state: Named) -> None:
+        self.load(parameters)
+        tensors = {key: self._seen(key, torch.tensor(np.asarray(values))) for key, values in state.items()}
+        with_state(self._optimizer, self._own, tensors)
+
+    def widened(self) -> "TorchTrainee":
+        twin = copy.deepcopy(self)
+        twin.name, twin.dtype, twin._dtype = f"{self.name} in float64", "float64", torch.float64
+        twin._module.double()
+        for parameter in twin._own.values():
+            parameter.grad = None
+        return twin
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        return torch.random.fork_rng(devices=[self._place] if self._place.type == "cuda" else [])
+
+    def rule(self) -> Rule | None:
+        return rule_of(self._optimizer)
+
+    def _view(self, name: str, tensor: Tensor) -> Tensor:
+        """As the schedule has it, or back: a transpose is its own inverse."""
+        return tensor.T if self._layout[name][1] else tensor
+
+    def _seen(self, key: str, tensor: Tensor) -> Tensor:
+        return self._view(key.split("/", maxsplit=1)[0], tensor) if "/" in key else tensor
 
     def _tensor(self, inputs: Values) -> Tensor:
         return torch.tensor(inputs, dtype=self._dtype, device=self._place)
 
     def _labels(self, labels: Values) -> Tensor:
         return torch.tensor(labels, dtype=torch.int64, device=self._place)
+
+
+def _numpy(tensor: Tensor) -> Values:
+    """As a NumPy array; bfloat16, which NumPy has not, as the float32 of the same value."""
+    held = tensor.detach().cpu()
+    array: Values = (held.float() if held.dtype is torch.bfloat16 else held).numpy()
+    return array

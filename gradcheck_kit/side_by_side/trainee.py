@@ -1,18 +1,21 @@
-"""A trainee: anything with named parameters, a loss with gradients, and a step."""
+"""A trainee: anything with named parameters, a loss with gradients, and a step; and what it may offer beside."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gradcheck_kit.subject import UsageError
+from gradcheck_kit.side_by_side.replay import Replay
+from gradcheck_kit.side_by_side.rules import Rule
 
 Values = npt.NDArray[Any]
+Named = Mapping[str, Values]
 
 
 class Trainee(Protocol):
-    """One side of a training run.
+    """One side of a training run: all that the verdict needs.
 
     Attributes:
         name: what reports call it, such as "NumPy".
@@ -24,10 +27,10 @@ class Trainee(Protocol):
     dtype: str
     device: str
 
-    def load(self, parameters: Mapping[str, Values]) -> None:
+    def load(self, parameters: Named) -> None:
         """Start from these parameters, rounded to the trainee's dtype."""
 
-    def parameters(self) -> Mapping[str, Values]:
+    def parameters(self) -> Named:
         """The present parameters as NumPy arrays, under the schedule's names and in its shapes."""
 
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
@@ -36,52 +39,59 @@ class Trainee(Protocol):
     def step(self) -> None:
         """Update the parameters by the latest gradients."""
 
-    def accuracy(self, inputs: Values, labels: Values) -> float:
-        """The share of right answers, between 0 and 1."""
 
+class Offers(Protocol):
+    """What a trainee may have beside: each method alone sharpens what a report can say of a difference.
 
-class NumPyTrainee:
-    """A network with `params`, `grads`, `loss(x, labels)`, `backward()`, `accuracy(x, labels)`, and its optimiser.
-
-    Args:
-        name: what reports call it.
-        network: the network; its arrays in `params` are updated in place.
-        optimizer: made by `optimizer(network.params)`; has `step(grads)`.
+    A trainee has those that it has; nothing needs to inherit from this class. `offered` asks for one.
     """
 
-    device = "cpu"
-
-    def __init__(self, name: str, network: Any, optimizer: Callable[[dict[str, Values]], Any]) -> None:
-        self.name = name
-        self._network = network
-        self._optimizer = optimizer(network.params)
-        self.dtype = str(next(iter(network.params.values())).dtype)
-
-    def load(self, parameters: Mapping[str, Values]) -> None:
-        own = self._network.params
-        if parameters.keys() != own.keys():
-            raise UsageError(f"{self.name} has the parameters {sorted(own)}, the schedule has {sorted(parameters)}")
-        for name, values in parameters.items():
-            if values.shape != own[name].shape:
-                raise UsageError(f"{self.name}: {name} has shape {own[name].shape}, the schedule's {values.shape}")
-            own[name][...] = values
-
-    def parameters(self) -> Mapping[str, Values]:
-        return dict(self._network.params)
-
-    def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
-        loss = float(self._network.loss(inputs, labels))
-        self._network.backward()
-        return loss
-
-    def step(self) -> None:
-        self._optimizer.step(self._network.grads)
-
     def accuracy(self, inputs: Values, labels: Values) -> float:
-        return float(self._network.accuracy(inputs, labels))
+        """The share of right answers, between 0 and 1; a fact of the report."""
+
+    def gradients(self) -> Named:
+        """The latest gradients, under the parameters' names and in their shapes."""
+
+    def activations(self) -> Named:
+        """What the latest forward computed, in order; "inputs" and "labels" first: the batch as it was used."""
+
+    def state(self) -> Named | None:
+        """The optimiser's arrays as "<parameter>/<kind>", the kinds being those of `rules`, and "steps" taken.
+
+        None where the optimiser does not tell.
+        """
+
+    def load_state(self, parameters: Named, state: Named) -> None:
+        """Go to these parameters and this state, as `parameters` and `state` gave them."""
+
+    def set_gradients(self, gradients: Named) -> None:
+        """Take these in place of the latest gradients, so that two updates can be compared given the same ones."""
+
+    def attend(self, replay: Replay | None) -> None:
+        """Ask `replay` at every ReLU and max-pool of the coming forwards; None ends it."""
+
+    def widened(self) -> "Trainee":
+        """A copy that computes in float64, for the truth beside two sides of fewer digits; it makes no steps."""
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """For the time of a `with`, draws from a random stream that others share leave it as it was."""
+
+    def rule(self) -> Rule | None:
+        """The optimiser's formula with its numbers; None where it is not one that `rules` knows."""
 
 
-def distance(one: Mapping[str, Values], other: Mapping[str, Values]) -> tuple[dict[str, float], float]:
+def offered(trainee: Trainee, method: str) -> Any:
+    """The method of `Offers`, or None where the trainee has none."""
+    found = getattr(trainee, method, None)
+    return found if callable(found) else None
+
+
+def copied(arrays: Named) -> dict[str, Values]:
+    """Copies that the next step leaves alone."""
+    return {name: np.array(values) for name, values in arrays.items()}
+
+
+def distance(one: Named, other: Named) -> tuple[dict[str, float], float]:
     """‖ΔW‖ of each tensor, and the norm of all of `one` together; in float64."""
     apart = {}
     whole = 0.0

@@ -47,6 +47,28 @@ class Optimizer:
         for name, parameter in self.params.items():
             self._update(parameter, np.asarray(grads[name]), self._state[name])
 
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of what earlier steps left: "<parameter>/<kind>", such as "0.W/velocity", and "steps" taken."""
+        kept = {f"{name}/{kind}": array.copy() for name, own in self._state.items() for kind, array in own.items()}
+        return kept | {"steps": np.asarray(self._steps)}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Go on as if the steps so far had left ``state``, as ``state_dict`` gives it.
+
+        Raises:
+            ValueError: "steps" is missing, or an entry names no parameter.
+        """
+        unknown = [key for key in state if key != "steps" and key.rpartition("/")[0] not in self.params]
+        if "steps" not in state or unknown:
+            raise ValueError(
+                f"{type(self).__name__}: the state has the entries {sorted(state)}; pass what state_dict() returned, "
+                f'"steps" and "<parameter>/<kind>" for the parameters {sorted(self.params)}'
+            )
+        self._steps = int(state["steps"])
+        for name, parameter in self.params.items():
+            own = {key.rpartition("/")[2]: value for key, value in state.items() if key.rpartition("/")[0] == name}
+            self._state[name] = {kind: np.array(value, parameter.dtype) for kind, value in own.items()}
+
     def _update(self, p: Array, g: Array, state: dict[str, Array]) -> None:
         """Move ``p`` in place by its gradient ``g``; ``state`` is what earlier steps kept for this parameter."""
         raise NotImplementedError(f"{type(self).__name__}: write _update(p, g, state)")

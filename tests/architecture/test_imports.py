@@ -28,6 +28,7 @@ LAYERS = (
     {"cli", "pytest_plugin", "torch"},
 )
 EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors", "shtab")
+JAX_MAY_BE_IN = ("gradcheck_kit.side_by_side.jax",)
 PLUGIN = "gradcheck_kit.pytest_plugin"
 STRATEGIES = "gradcheck_kit.strategies"
 TORCH_FILES = (
@@ -135,6 +136,11 @@ def torch_is_reached(edge: Import) -> bool:
     return under(edge.target, "torch") and not edge.module.startswith(TORCH_MAY_BE_IN)
 
 
+def jax_is_reached(edge: Import) -> bool:
+    """Even there inside a function only, which `an_extra_is_reached` sees to."""
+    return under(edge.target, "jax") and not edge.module.startswith(JAX_MAY_BE_IN)
+
+
 def torch_files_are_imported_eagerly(edge: Import) -> bool:
     """By anything that is no torch file itself: their import would bring torch along."""
     return not edge.lazy and edge.target.startswith(TORCH_FILES) and not edge.module.startswith(TORCH_MAY_BE_IN)
@@ -168,6 +174,7 @@ RULES = {
         adapters_reach_out,
         adapters_are_reached,
         torch_is_reached,
+        jax_is_reached,
         torch_files_are_imported_eagerly,
         an_extra_is_reached,
         the_references_reach_out,
@@ -201,6 +208,7 @@ PLANTED = [
     ("torch_is_reached", "gradcheck_kit.space", "def f():\n    import torch"),
     ("torch_is_reached", "reference_impls.layers.affine", "from torch import nn"),
     ("torch_is_reached", PLUGIN, "def f():\n    import torch"),
+    ("jax_is_reached", "gradcheck_kit.side_by_side.training", "def f():\n    import jax"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.engine", "from gradcheck_kit.adapters import torch"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.report", "from gradcheck_kit.torch import gradcheck"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "import pytest"),
@@ -225,6 +233,7 @@ INNOCENT = [
     ("torch_is_reached", "gradcheck_kit.adapters.torch_library", "import torch"),
     ("torch_is_reached", f"{PLUGIN}.devices", "def f():\n    import torch"),
     ("torch_is_reached", "gradcheck_kit.torch", "from gradcheck_kit.adapters.torch import subject_of\nimport torch"),
+    ("jax_is_reached", "gradcheck_kit.side_by_side.jax_trainee", "def f():\n    import jax.numpy"),
     ("torch_files_are_imported_eagerly", "gradcheck_kit.adapters", "def f():\n    from . import torch"),
     ("an_extra_is_reached", "gradcheck_kit.engine", "def f():\n    import rich"),
     ("an_extra_is_reached", "gradcheck_kit.exploration.search", "def f():\n    import hypothesis"),

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 import gradcheck_kit as gk
-from gradcheck_kit.side_by_side.envelope import drift
+from gradcheck_kit.side_by_side.envelope import drift, loss_drift
+from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.subjects import parity
 from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
-from gradcheck_kit.side_by_side.trainee import NumPyTrainee, Trainee, distance
+from gradcheck_kit.side_by_side.trainee import Trainee, distance
 from gradcheck_kit.side_by_side.training import ParityReport, Progress, train_parity
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.verdict import Verdict
@@ -403,10 +404,15 @@ class WeightsNaN(Planted):
 
 
 def train(
-    candidate: Trainee, reference: Trainee | None = None, dtype: str = "float64", epochs: int = 3
+    candidate: Trainee,
+    reference: Trainee | None = None,
+    dtype: str = "float64",
+    epochs: int = 3,
+    replay: bool | None = None,
 ) -> ParityReport:
     test = (INPUTS[:50].astype(dtype), LABELS[:50])
-    return train_parity(reference or torch_side(dtype), candidate, plan(epochs), batch(dtype), test=test, name="blobs")
+    other = reference or torch_side(dtype)
+    return train_parity(other, candidate, plan(epochs), batch(dtype), test=test, name="blobs", replay=replay)
 
 
 def test_the_same_training_in_numpy_and_torch_passes_within_the_law() -> None:
@@ -477,11 +483,12 @@ def test_a_difference_within_rounding_is_none() -> None:
     assert train(LastPlace(numpy_side())).verdict is Verdict.PASS
 
 
-def test_in_float32_the_same_training_passes_and_a_divergence_is_inconclusive() -> None:
+def test_in_float32_the_same_training_passes_and_another_fails_where_the_branches_were_replayed() -> None:
     assert train(numpy_side("float32"), dtype="float32").verdict is Verdict.PASS
-    report = train(ColumnOff(numpy_side("float32")), dtype="float32")
-    assert report.divergence is not None
-    assert report.verdict is Verdict.INCONCLUSIVE
+    for replay, verdict in ((None, Verdict.FAIL), (False, Verdict.INCONCLUSIVE)):
+        report = train(ColumnOff(numpy_side("float32")), dtype="float32", replay=replay)
+        assert report.divergence is not None
+        assert report.verdict is verdict
 
 
 class Uphill(Planted):
@@ -578,6 +585,15 @@ def test_the_law_scales_with_the_unit_and_grows_as_the_root_of_the_steps(u: floa
     grown = [drift(u, step) - drift(u, 0) for step in (1, 4, 16, 10_000)]
     assert [g / grown[0] for g in grown] == pytest.approx([1, 2, 4, 100])
     assert drift(u, 0) > 0
+
+
+def test_a_loss_may_differ_by_what_its_slope_makes_of_the_law() -> None:
+    u = FORMATS["float64"].unit_roundoff
+    assert loss_drift(u, 100, 0.5, 0.0) == drift(u, 100)
+    assert loss_drift(u, 100, -7.0, 0.0) == pytest.approx(7 * drift(u, 100))
+    assert loss_drift(u, 100, 1.0, 40.0) == pytest.approx(41 * drift(u, 100))
+    assert loss_drift(u, 100, 1.0, None) > loss_drift(u, 100, 1.0, 40.0)
+    assert not loss_drift(u, 100, 1.0, math.nan) >= 0
 
 
 def test_the_distance_is_that_of_each_tensor_and_the_norm_of_all() -> None:

@@ -215,3 +215,24 @@ def test_a_bad_call_says_what_came_and_what_belongs(
         bad_call()
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda p: SGD(p, 0.1, momentum=0.9), lambda p: RMSProp(p, momentum=0.5), Adam, AdamW])
+def test_an_optimizer_with_the_state_of_another_goes_on_as_that_one(make: Any) -> None:
+    generator = np.random.default_rng(0)
+    params = [{"0.W": np.ones((2, 3)), "0.b": np.ones(3)} for _ in range(2)]
+    one, other = (make(own) for own in params)
+    gradients = [{n: generator.normal(size=p.shape) for n, p in params[0].items()} for _ in range(6)]
+    for gradient in gradients[:3]:
+        one.step(gradient)
+    for name, p in params[1].items():
+        p[...] = params[0][name]
+    saved = one.state_dict()
+    other.load_state_dict(saved)
+    for gradient in gradients[3:]:
+        one.step(gradient)
+        other.step(gradient)
+    assert all(np.array_equal(params[0][n], params[1][n]) for n in params[0])
+    assert int(saved["steps"]) == 3, "which later steps must not change"
+    with pytest.raises(ValueError, match="state_dict"):
+        other.load_state_dict({"1.W/mean": np.ones(3), "steps": np.asarray(1)})

@@ -1,0 +1,56 @@
+"""What two sides need to go on identically after an interruption, as arrays."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradcheck_kit.side_by_side.moment import Observer
+from gradcheck_kit.side_by_side.trainee import Trainee, Values, offered
+from gradcheck_kit.subject import UsageError
+
+Sides = tuple[Trainee, Trainee]
+ROLES = ("reference", "candidate")
+
+
+def state_of_sides(sides: Sides, observers: tuple[Observer, ...]) -> dict[str, Values]:
+    """Parameters, optimiser state and the latest step of both.
+
+    Raises:
+        UsageError: a side or its optimiser offers no state.
+    """
+    arrays: dict[str, Values] = {}
+    for role, side, observer in zip(ROLES, sides, observers, strict=True):
+        _must_offer(side, "state", "load_state")
+        state = offered(side, "state")()
+        if state is None:
+            raise UsageError(f"the optimiser of {side.name} does not tell its state; give it state_dict()")
+        arrays |= {f"{role}/parameters/{n}": np.array(a) for n, a in side.parameters().items()}
+        arrays |= {f"{role}/state/{n}": np.array(a) for n, a in state.items()}
+        arrays |= {f"{role}/latest/{key}": values for key, values in observer.to_arrays().items()}
+    return arrays
+
+
+def restored_sides(sides: Sides, arrays: Mapping[str, Values]) -> tuple[Observer, ...]:
+    """Put both back, and return observers that know the latest step.
+
+    Raises:
+        UsageError: a side offers no load_state.
+    """
+    observers = []
+    for role, side in zip(ROLES, sides, strict=True):
+        _must_offer(side, "load_state")
+        offered(side, "load_state")(under(arrays, f"{role}/parameters/"), under(arrays, f"{role}/state/"))
+        observers.append(Observer(side))
+        observers[-1].restore(under(arrays, f"{role}/latest/"))
+    return tuple(observers)
+
+
+def under(arrays: Mapping[str, Values], prefix: str) -> dict[str, Values]:
+    """The arrays whose names begin so, without it."""
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+
+
+def _must_offer(side: Trainee, *methods: str) -> None:
+    for method in methods:
+        if offered(side, method) is None:
+            raise UsageError(f"{side.name} has no {method}(); a run of it cannot be interrupted and taken up again")

@@ -1,0 +1,99 @@
+"""What one side had and made in one step: the evidence from which a difference is located and explained."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One step of one side. None where the side does not offer it.
+
+    Attributes:
+        before, after: the parameters around the step.
+        state_before, state_after: the optimiser's state around it.
+        loss: of the batch, before the step.
+        gradients: as they were when the step was made.
+        activations: in order; "inputs" and "labels" first. Only filled for a step that is looked at.
+    """
+
+    before: Named
+    after: Named
+    loss: float
+    gradients: Named | None = None
+    state_before: Named | None = None
+    state_after: Named | None = None
+    activations: Named | None = field(default=None, repr=False)
+
+    @property
+    def slope(self) -> float | None:
+        """‖g‖·‖W‖ before the step: to first order, the loss moves by this times the parameters' relative distance."""
+        if self.gradients is None:
+            return None
+        squares = [sum(_square(values) for values in named.values()) for named in (self.gradients, self.before)]
+        return math.sqrt(squares[0]) * math.sqrt(squares[1])
+
+
+def _square(values: Values) -> float:
+    flat = np.asarray(values, np.float64).ravel()
+    return float(flat @ flat)
+
+
+class Observer:
+    """Keeps the latest two moments of a side: one that differs may have used what the one before it left."""
+
+    def __init__(self, side: Trainee) -> None:
+        self._side = side
+        self._parameters = copied(side.parameters())
+        self._state = self._offered("state")
+        self._gradients: dict[str, Values] | None = None
+        self._latest: Moment | None = None
+        self.previous: Moment | None = None
+
+    def before_step(self) -> None:
+        """After the gradients, before the update."""
+        self._gradients = self._offered("gradients")
+
+    def after_step(self, loss: float) -> None:
+        """After the update."""
+        parameters, state = copied(self._side.parameters()), self._offered("state")
+        self.previous = self._latest
+        self._latest = Moment(self._parameters, parameters, loss, self._gradients, self._state, state)
+        self._parameters, self._state = parameters, state
+
+    def seen(self) -> Moment:
+        """The latest step's moment."""
+        if self._latest is None:
+            raise RuntimeError("no step has been made yet")
+        return self._latest
+
+    def to_arrays(self) -> dict[str, Values]:
+        """The latest moment, for a run that is taken up again; its end is the side's present."""
+        held = self.seen()
+        parts = {"before": held.before, "gradients": held.gradients, "state": held.state_before}
+        arrays = {f"{part}/{n}": a for part, named in parts.items() for n, a in (named or {}).items()}
+        return arrays | {"loss": np.asarray(held.loss)}
+
+    def restore(self, arrays: Named) -> None:
+        """Go on from what `to_arrays` gave."""
+        parts: dict[str, dict[str, Values]] = {"before": {}, "gradients": {}, "state": {}}
+        for key, values in arrays.items():
+            part, _, name = key.partition("/")
+            if name:
+                parts[part][name] = values
+        gradients = parts["gradients"] or None
+        state = None if self._state is None else parts["state"]
+        loss = float(arrays["loss"])
+        self._latest = Moment(parts["before"], self._parameters, loss, gradients, state, self._state)
+
+    def activations(self) -> dict[str, Values] | None:
+        """Of the latest step."""
+        return self._offered("activations")
+
+    def _offered(self, method: str) -> dict[str, Values] | None:
+        found = offered(self._side, method)
+        told = None if found is None else found()
+        return None if told is None else copied(told)

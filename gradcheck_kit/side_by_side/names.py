@@ -1,0 +1,38 @@
+"""Do the parameters of a trainee fit those of the schedule? If not: which, and what may have been meant."""
+
+import difflib
+from collections.abc import Mapping
+
+from gradcheck_kit.subject import UsageError
+
+Shape = tuple[int, ...]
+
+
+def check_fit(owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape]) -> None:
+    """Raise a UsageError unless both have the same names, and each the same shape.
+
+    Args:
+        owner: the trainee's name.
+        own: the shapes of the trainee's parameters.
+        wanted: the shapes of the schedule's.
+    """
+    if own.keys() != wanted.keys():
+        missing = [_beside(name, wanted[name], own) for name in wanted if name not in own]
+        unknown = [name for name in own if name not in wanted]
+        raise UsageError(
+            f"{owner} has the parameters {sorted(own)}, the schedule has {sorted(wanted)}. "
+            + (f"{owner} lacks {', '.join(missing)}. " if missing else "")
+            + (f"The schedule lacks {', '.join(unknown)}. " if unknown else "")
+            + "Name them alike, in the schedule or in what `parameters()` returns."
+        )
+    for name, shape in wanted.items():
+        if own[name] != shape:
+            turned = ", its transpose: say so in the layout" if own[name] == shape[::-1] else ""
+            raise UsageError(f"{owner}: {name} has shape {own[name]}, the schedule's {shape}{turned}")
+
+
+def _beside(name: str, shape: Shape, own: Mapping[str, Shape]) -> str:
+    """The name, and the one of the trainee's that may be it."""
+    alike = difflib.get_close_matches(name, own, n=1, cutoff=0.5)
+    fitting = alike or [other for other, there in own.items() if there in (shape, shape[::-1])]
+    return f"{name} {shape}" + (f" (is it {fitting[0]} {own[fitting[0]]}?)" if fitting else "")

@@ -1,0 +1,223 @@
+"""What two training runs have in common, as frozen values; `str(report)` is what a person reads."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradcheck_kit.report import plain
+from gradcheck_kit.side_by_side.replay import Decision
+from gradcheck_kit.verdict import Verdict
+
+FALLEN = 0.95  # a loss that moved by less may only have met easier batches
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SideReport:
+    """One side's facts: the mean training loss and the test accuracy of every epoch, and its seconds of training."""
+
+    name: str
+    device: str
+    train_loss: tuple[float, ...]
+    test_accuracy: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first step at which the two were further apart than rounding explains, and where that began.
+
+    Attributes:
+        step: from 1.
+        what: what the law was broken in: "loss", or the tensor that is furthest apart.
+        apart, allowed: the distance there, and what rounding explains.
+        stage: the first stage of the step that is worse than rounding: "batch", "activations", "loss", "gradients",
+            "update", "state" or "parameters"; None where the sides offer nothing to look at.
+        tensor: what of that stage, such as "0.W" or "2 Linear".
+        tensor_apart, tensor_allowed: its relative distance, and the one that rounding explains.
+        cause: a short stable slug where the numbers prove one, such as "learning-rate"; else None.
+        evidence: the proof in words, or what was looked for in vain.
+    """
+
+    step: int
+    what: str
+    apart: float
+    allowed: float
+    stage: str | None = None
+    tensor: str | None = None
+    tensor_apart: float | None = None
+    tensor_allowed: float | None = None
+    cause: str | None = None
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """What two training runs have in common.
+
+    Attributes:
+        name, dtype: what was trained, and in which precision.
+        reference, candidate: each side's facts.
+        schedule: the start and the batches, as `Schedule.to_dict`.
+        max_loss_difference: over all steps.
+        max_distance: D/‖W‖ over all steps, D the distance of all parameters together.
+        worst_of_law: the largest D/‖W‖ ÷ what rounding explains at its step; beyond 1 is another computation.
+        max_difference: for each tensor, the largest ‖ΔW‖ ÷ ‖W‖ of all parameters together.
+        divergence: where the two first parted, None if they never did.
+        losses: every step's loss on both sides, (steps, 2): reference, candidate.
+        drift, allowed: D/‖W‖ and what rounding explains of it, before the first step and after each, (steps + 1,).
+        tensor_drift: the same by tensor, ‖ΔW‖ ÷ ‖W‖ of all parameters together.
+        replayed: whether branch decisions were compared and followed.
+        decisions: how many were compared.
+        ledger: those that differed.
+        notes: what could not be looked at, and why.
+    """
+
+    name: str
+    dtype: str
+    reference: SideReport
+    candidate: SideReport
+    schedule: dict[str, Any]
+    max_loss_difference: float
+    max_distance: float
+    worst_of_law: float
+    max_difference: dict[str, float]
+    divergence: Divergence | None
+    losses: Vector = field(repr=False, compare=False)
+    drift: Vector = field(repr=False, compare=False)
+    allowed: Vector = field(repr=False, compare=False)
+    tensor_drift: dict[str, Vector] = field(repr=False, compare=False)
+    replayed: bool = False
+    decisions: int = 0
+    ledger: tuple[Decision, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASS: the same computation, and the loss fell, so that there was something to compare.
+
+        A divergence is a FAIL in float64, and in fewer digits where the branches were replayed. Without that it is
+        INCONCLUSIVE there: a ReLU whose input is within rounding of zero may rightly go either way on the two sides,
+        and pull them apart. A decision that differs beyond rounding is a FAIL of its own.
+        """
+        if self.misjudged:
+            return Verdict.FAIL
+        if self.divergence is not None:
+            return Verdict.FAIL if self.dtype == "float64" or self.replayed else Verdict.INCONCLUSIVE
+        return Verdict.PASS if self.loss_fell else Verdict.INCONCLUSIVE
+
+    def __str__(self) -> str:
+        """What a person reads: the verdict; when, where and why they parted; the ledger; the facts beside."""
+        lines = [_headline(self)]
+        if self.divergence is not None:
+            lines += _of_divergence(self, self.divergence)
+        lines += [*_of_ledger(self), *_facts(self), *(f"  note   {note}" for note in self.notes)]
+        return "\n".join([*lines, f"  start and batches: {self.schedule['fingerprint'][:16]}"])
+
+    @property
+    def misjudged(self) -> tuple[Decision, ...]:
+        """The decisions that differ by more than rounding explains."""
+        return tuple(decision for decision in self.ledger if not decision.within)
+
+    @property
+    def loss_fell(self) -> bool:
+        """Whether the last tenth of the steps had a clearly lower mean loss than the first tenth, on both sides."""
+        tenth = max(1, len(self.losses) // 10)
+        head, tail = self.losses[:tenth].mean(axis=0), self.losses[-tenth:].mean(axis=0)
+        return bool(np.all(tail < FALLEN * head))
+
+    @property
+    def loss_left(self) -> float:
+        """The last epoch's mean training loss ÷ the first step's loss, the larger of both sides."""
+        ends = self.reference.train_loss[-1], self.candidate.train_loss[-1]
+        return max(end / float(start) for end, start in zip(ends, self.losses[0], strict=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; what is known step by step is left out."""
+        first = self.divergence
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "verdict": self.verdict.value,
+            "epochs": self.schedule["epochs"],
+            "schedule": self.schedule,
+            "max_loss_difference": plain(self.max_loss_difference),
+            "max_distance": plain(self.max_distance),
+            "worst_of_law": plain(self.worst_of_law),
+            "max_difference": {name: plain(value) for name, value in self.max_difference.items()},
+            "divergence": None if first is None else {k: plain(v) for k, v in vars(first).items()},
+            "replayed": self.replayed,
+            "decisions": self.decisions,
+            "ledger": [
+                {k: plain(v) for k, v in asdict(decision).items()} | {"within": decision.within}
+                for decision in self.ledger
+            ],
+            "notes": list(self.notes),
+            "reference": _side(self.reference),
+            "candidate": _side(self.candidate),
+        }
+
+
+def _headline(report: ParityReport) -> str:
+    words = {
+        Verdict.PASS: "the same computation",
+        Verdict.FAIL: "another computation",
+        Verdict.INCONCLUSIVE: "undecided",
+    }
+    sides = f"{report.candidate.name} beside {report.reference.name}"
+    return f"{report.verdict.value}: {sides}, {report.name} in {report.dtype}: {words[report.verdict]}"
+
+
+def _of_divergence(report: ParityReport, first: Divergence) -> list[str]:
+    """When, where, why."""
+    epoch_length = -(-report.schedule["examples"] // report.schedule["batch_size"])
+    epoch, batch = divmod(max(first.step, 1) - 1, epoch_length)
+    when = "at the start" if first.step == 0 else f"at step {first.step} (epoch {epoch + 1}, batch {batch + 1})"
+    lines = [
+        f"  when   first {when}: {first.what} {first.apart:.2e} apart, where rounding explains {first.allowed:.1e}"
+    ]
+    if first.stage is not None:
+        apart, allowed = first.tensor_apart, first.tensor_allowed
+        lines.append(
+            f"  where  {first.stage}, {first.tensor}: {apart:.2e} apart, where rounding explains {allowed:.1e}"
+        )
+    lines.append(f"  why    {first.cause or 'not known'}: {first.evidence}")
+    if not report.replayed and report.dtype != "float64":
+        lines.append("         a ReLU within rounding of zero may do this: run in float64, or with replay=True")
+    return lines
+
+
+def _of_ledger(report: ParityReport) -> list[str]:
+    if not report.replayed:
+        return []
+    told = f"{len(report.ledger)} of {report.decisions:,} decisions differed, {len(report.misjudged)} beyond rounding"
+    lines = [f"  branch {told}"]
+    for d in report.misjudged[:3]:
+        where = f"step {d.step}, {d.stage}{list(d.index)}"
+        lines.append(f"         {where}: {d.margin:.1e} from the other side, where rounding explains {d.allowed:.1e}")
+    return lines
+
+
+def _facts(report: ParityReport) -> list[str]:
+    """Losses and accuracies: told beside the verdict, never instead of it."""
+    lines = [f"  law    at most {report.worst_of_law:.2g} of what rounding explains, over {len(report.losses)} steps"]
+    for side in (report.reference, report.candidate):
+        losses = ", ".join(f"{loss:.4g}" for loss in side.train_loss[-3:])
+        scored = f"; test accuracy {side.test_accuracy[-1]:.2%}" if side.test_accuracy else ""
+        lines.append(f"  fact   {side.name}: training loss of the last epochs {losses}{scored}")
+    if report.verdict is Verdict.INCONCLUSIVE and report.divergence is None:
+        lines.append("         the loss did not fall on both sides, so there was little to compare: train longer")
+    return lines
+
+
+def _side(side: SideReport) -> dict[str, Any]:
+    return {
+        "name": side.name,
+        "device": side.device,
+        "train_loss": [plain(loss) for loss in side.train_loss],
+        "test_accuracy": list(side.test_accuracy),
+        "seconds": side.seconds,
+    }

@@ -1,0 +1,173 @@
+"""A step at which two sides parted, with all that was seen of it, and copies of the reference to ask what if."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradcheck_kit.side_by_side.envelope import unit_drift
+from gradcheck_kit.side_by_side.moment import Moment
+from gradcheck_kit.side_by_side.replay import Branch, Replay
+from gradcheck_kit.side_by_side.rules import Rule
+from gradcheck_kit.side_by_side.schedule import Indices, Schedule
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
+
+Batch = Callable[[Indices], tuple[Values, Values]]
+"""Positions of examples → (inputs, labels); both sides get the same arrays."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known of the step.
+
+    Attributes:
+        step: from 1.
+        unit_roundoff: of the sides' dtype.
+        schedule, batch: where its examples come from.
+        inputs, labels: the batch as both sides were given it.
+        reference, candidate: what each had and made.
+        reference_before, candidate_before: the same of the step before; None at the first.
+        trainee: the reference itself, whose copies answer.
+        branches: the decisions of this step, where they were replayed.
+        later: whether the two had parted before this step.
+    """
+
+    step: int
+    unit_roundoff: float
+    schedule: Schedule
+    batch: Batch
+    inputs: Values
+    labels: Values
+    reference: Moment
+    candidate: Moment
+    reference_before: Moment | None
+    candidate_before: Moment | None
+    trainee: Trainee
+    branches: list[Branch] = field(default_factory=list)
+    later: bool = False
+
+    @property
+    def rule(self) -> Rule | None:
+        """The reference's update formula."""
+        found = offered(self.trainee, "rule")
+        return None if found is None else found()
+
+    def given(self, parameters: Named, inputs: Values, labels: Values) -> Moment | None:
+        """What a copy of the reference makes of this batch at these parameters; None if it cannot be copied."""
+        twin = twin_of(self.trainee)
+        if twin is None:
+            return None
+        twin.load(parameters)
+        with undisturbed(twin):
+            loss = twin.loss_and_gradients(inputs, labels)
+        told = {name: offered(twin, name) for name in ("gradients", "activations")}
+        seen = {name: None if method is None else copied(method()) for name, method in told.items()}
+        return Moment(parameters, parameters, loss, seen["gradients"], activations=seen["activations"])
+
+    def truths(self) -> tuple[Moment, Moment] | None:
+        """The step in float64 from the reference's and from the candidate's parameters; None in float64 itself.
+
+        Both take the branches of the program under test, where they are known.
+        """
+        widened = offered(self.trainee, "widened")
+        if self.unit_roundoff <= 2.0**-53 or widened is None:
+            return None
+        made = []
+        for side in (self.reference, self.candidate):
+            wide: Trainee = widened()
+            attend = offered(wide, "attend")
+            if attend is not None and self.branches:
+                attend(Replay(math.inf, self.branches))
+            wide.load(side.before)
+            with undisturbed(wide):
+                loss = wide.loss_and_gradients(self.inputs.astype(np.float64), self.labels)
+            told = (offered(wide, name) for name in ("gradients", "activations"))
+            gradients, activations = (None if method is None else copied(method()) for method in told)
+            made.append(Moment(side.before, side.before, loss, gradients, activations=activations))
+        return made[0], made[1]
+
+    def updated(self) -> Moment | None:
+        """The reference's own update of the candidate's parameters by the candidate's gradients, if it can be made.
+
+        From the reference's state, which was equal until now; in a step after the first that differs, from the
+        candidate's.
+        """
+        mine, twin = self.candidate, twin_of(self.trainee)
+        state = mine.state_before if self.later else self.reference.state_before
+        if twin is None or mine.gradients is None or state is None:
+            return None
+        load_state, set_gradients, state_of = (offered(twin, m) for m in ("load_state", "set_gradients", "state"))
+        if None in (load_state, set_gradients, state_of):
+            return None
+        load_state(mine.before, state)
+        set_gradients(mine.gradients)
+        twin.step()
+        return Moment(
+            mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of() or {})
+        )
+
+    def spread(self, draws: int = 3) -> Moment | None:
+        """How far each number moves where the parameters move by what the law's unit allows: one bound on each.
+
+        The result's `gradients`, `activations` and `loss` are the largest relative changes, in the 2-norm.
+        """
+        middle = self.given(self.reference.before, self.inputs, self.labels)
+        if middle is None:
+            return None
+        generator = np.random.default_rng(self.step)
+        amplitude = unit_drift(self.unit_roundoff, self.step)
+        moments = []
+        for _ in range(draws):
+            moved = {n: _dithered(p, amplitude, generator) for n, p in self.reference.before.items()}
+            moments.append(self.given(moved, self.inputs, self.labels))
+        return _widest(middle, [moment for moment in moments if moment is not None])
+
+
+def twin_of(trainee: Trainee) -> Trainee | None:
+    """A copy that shares nothing, or None where there can be none."""
+    ended = offered(trainee, "attend")
+    if ended is not None:
+        ended(None)
+    try:
+        return copy.deepcopy(trainee)
+    except (TypeError, RuntimeError, NotImplementedError, AttributeError, ValueError):
+        return None
+
+
+@contextmanager
+def undisturbed(trainee: Trainee) -> Iterator[None]:
+    """What the trainee draws from a random stream that it shares with others is drawn as if it had not been."""
+    kept = offered(trainee, "undisturbed")
+    with nullcontext() if kept is None else kept():
+        yield
+
+
+def relative(one: Values, other: Values) -> float:
+    """‖one − other‖ ÷ ‖one‖ in float64; 0 between zeros, ∞ where the sizes differ."""
+    mine, theirs = (np.asarray(a, np.float64).ravel() for a in (one, other))
+    if mine.shape != theirs.shape:
+        return float("inf")
+    apart, size = float(np.linalg.norm(mine - theirs)), float(np.linalg.norm(mine))
+    if apart == 0.0:
+        return 0.0
+    return apart / size if size else float("inf")
+
+
+def _dithered(values: Values, amplitude: float, generator: np.random.Generator) -> Values:
+    scale = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+    signs = generator.choice([-1.0, 1.0], values.shape)
+    return np.asarray(np.asarray(values, np.float64) + amplitude * scale * signs)
+
+
+def _widest(middle: Moment, moments: list[Moment]) -> Moment:
+    def widest(kind: str) -> dict[str, Values] | None:
+        held = getattr(middle, kind)
+        if held is None:
+            return None
+        return {n: np.max([relative(a, getattr(m, kind)[n]) for m in moments]) for n, a in held.items()}
+
+    loss = max(abs(m.loss - middle.loss) for m in moments)
+    return Moment({}, {}, loss, widest("gradients"), activations=widest("activations"))

@@ -1,0 +1,98 @@
+"""What is known of a training run step by step, and epoch by epoch; as arrays, so that a run can be interrupted."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck_kit.side_by_side.cause import Cause
+from gradcheck_kit.side_by_side.parity_report import Divergence
+from gradcheck_kit.side_by_side.replay import Decision
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass
+class Trace:
+    """The run so far.
+
+    Attributes:
+        losses: (reference, candidate) after every step.
+        drift, allowed: D/‖W‖ and the law's bound on it, at the start and after every step.
+        tensor_drift: the same of each tensor.
+        train_loss, accuracy: (reference, candidate) of every epoch.
+        seconds: of training, on both sides.
+        divergence, ledger, decisions, notes: as in the report.
+        open: the causes between which the next step may decide.
+    """
+
+    losses: list[tuple[float, float]] = field(default_factory=list)
+    drift: list[float] = field(default_factory=list)
+    allowed: list[float] = field(default_factory=list)
+    tensor_drift: dict[str, list[float]] = field(default_factory=dict)
+    train_loss: list[tuple[float, float]] = field(default_factory=list)
+    accuracy: list[tuple[float, float]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    divergence: Divergence | None = None
+    ledger: list[Decision] = field(default_factory=list)
+    decisions: int = 0
+    notes: list[str] = field(default_factory=list)
+    open: list[Cause] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        return len(self.losses)
+
+    def add_drift(self, apart: Mapping[str, float], whole: float, allowed: float) -> float:
+        """The distance of each tensor and the norm of all; returns D/‖W‖."""
+        total = math.hypot(*apart.values())
+        relative = total / whole if whole else (0.0 if total == 0.0 else math.inf)
+        self.drift.append(relative)
+        self.allowed.append(allowed)
+        for name, value in apart.items():
+            self.tensor_drift.setdefault(name, []).append(value / whole if whole else value)
+        return relative
+
+    def to_arrays(self) -> Arrays:
+        """For `np.savez`: no pickle is needed."""
+        pairs = {name: np.array(getattr(self, name), float).reshape(-1, 2) for name in PAIRS}
+        told = {
+            "divergence": None if self.divergence is None else vars(self.divergence),
+            "ledger": [asdict(decision) for decision in self.ledger],
+            "decisions": self.decisions,
+            "notes": self.notes,
+            "open": [asdict(cause) for cause in self.open],
+        }
+        tensors = {f"tensor_drift/{name}": np.array(values) for name, values in self.tensor_drift.items()}
+        series = {"drift": np.array(self.drift), "allowed": np.array(self.allowed), "seconds": np.array(self.seconds)}
+        return {**pairs, **series, **tensors, "told": np.array(json.dumps(told))}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]]) -> "Trace":
+        """What `to_arrays` gave."""
+        told = json.loads(str(arrays["told"]))
+        ledger = [Decision(**{**entry, "index": tuple(entry["index"])}) for entry in told["ledger"]]
+        tensors = {k.split("/", 1)[1]: v.tolist() for k, v in arrays.items() if k.startswith("tensor_drift/")}
+        return cls(
+            **{name: [(float(a), float(b)) for a, b in arrays[name]] for name in PAIRS},
+            drift=arrays["drift"].tolist(),
+            allowed=arrays["allowed"].tolist(),
+            tensor_drift=tensors,
+            seconds=arrays["seconds"].tolist(),
+            divergence=None if told["divergence"] is None else Divergence(**told["divergence"]),
+            ledger=ledger,
+            decisions=told["decisions"],
+            notes=told["notes"],
+            open=[Cause(**entry) for entry in told["open"]],
+        )
+
+
+PAIRS = ("losses", "train_loss", "accuracy")
+
+
+def largest(values: list[float]) -> float:
+    """The maximum, in which a NaN is not forgotten; 0 of nothing."""
+    return float(np.max(np.array(values, float))) if values else 0.0
