@@ -10,6 +10,7 @@ import json
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,15 +29,17 @@ def main() -> int:
         drawn = set(random.Random(asked.seed).sample(range(len(found)), min(asked.sample, len(found))))
         found = [mutant for i, mutant in enumerate(found) if i in drawn]
     found = found[: asked.limit]
-    outcomes = run(found, asked.out, asked.workers)
+    outcomes = run(found, asked.out, asked.workers, asked.tests)
     lines, sound = page(found, outcomes, EQUIVALENT)
     print("\n".join(lines))
     return 0 if sound else 1
 
 
-def run(mutants: list[Mutant], out: Path | None, workers: int) -> dict[Key, Outcome]:
+def run(
+    mutants: Sequence[Mutant], out: Path | None, workers: int = 1, tests: Sequence[str] = TESTS
+) -> dict[Key, Outcome]:
     """The outcome of every mutant, as far as it is in the file from there."""
-    state = _digest()
+    state = _digest(tests)
     kept = _read(out)
     outcomes = {key: outcome for key, (of, outcome) in kept.items() if of == state}
     hints = {key: outcome.killer for key, (_, outcome) in kept.items() if outcome.killer is not None}
@@ -54,7 +57,7 @@ def run(mutants: list[Mutant], out: Path | None, workers: int) -> dict[Key, Outc
         print(f"\r{done} of {len(left)}, {seconds:.0f} s {told}", end=end, file=sys.stderr, flush=True)
 
     if left:
-        try_mutants(left, report, workers=workers, hints=hints)
+        try_mutants(left, report, tests=tests, workers=workers, hints=hints)
     return {mutant.key: outcomes[mutant.key] for mutant in mutants}
 
 
@@ -70,16 +73,17 @@ def _read(out: Path | None) -> dict[Key, tuple[str, Outcome]]:
     return kept
 
 
-def _digest() -> str:
+def _digest(tests: Sequence[str]) -> str:
     """Of every Python file of the library and of the tests: an outcome is good for as long as none changes."""
-    tests = Path(TESTS[0]).parent
-    paths = sorted({*ROOT.rglob("*.py"), *tests.rglob("*.py")})
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:16]
+    paths = sorted({*ROOT.rglob("*.py"), *Path(TESTS[0]).parent.rglob("*.py")})
+    told = [path.read_bytes() for path in paths] + [test.encode() for test in tests]
+    return hashlib.sha256(b"\0".join(told)).hexdigest()[:16]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
     parser.add_argument("--only", default="", help="files of reference_impls that begin so, such as layers/affine")
+    parser.add_argument("--tests", nargs="+", default=list(TESTS), help=f"what to run (default {' '.join(TESTS)})")
     parser.add_argument("--workers", type=int, default=1, help="mutants at once (default 1)")
     parser.add_argument("--out", type=Path, help="keep the outcomes in this file, and go on from there")
     parser.add_argument("--sample", type=int, help="so many mutants, drawn at random")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck_kit.cli.catalogue import CATALOGUE, Entry
+from gradcheck_kit.cli.catalogue import CATALOGUE, LARGE, Entry
 from gradcheck_kit.cli.fast_catalogue import FAST_CATALOGUE, FAST_TWINS
 from gradcheck_kit.cli.graph_catalogue import GRAPH_CATALOGUE, GRAPH_TWINS
 from gradcheck_kit.cli.torch_twins import twin_of
@@ -82,7 +82,7 @@ def rows(seed: int, devices: Sequence[str], not_run: str | None) -> Iterator[Row
         devices: torch's devices to compare with.
         not_run: why no CUDA device is among them; None if one is.
     """
-    for number, entry in enumerate((*CATALOGUE, *GRAPH_CATALOGUE, *FAST_CATALOGUE)):
+    for number, entry in enumerate((*CATALOGUE, *LARGE, *GRAPH_CATALOGUE, *FAST_CATALOGUE)):
         for dtype in DTYPES:
             yield from _of_dtype(entry, dtype, [seed, number], seed, devices)
         if not_run is not None:

@@ -31,6 +31,16 @@ def _chain(activation: Callable[[Tensor], Tensor]) -> Callable[[Point], Tensor]:
     return run
 
 
+def _lenet(point: Point) -> Tensor:
+    """Of 28×28 images."""
+    x = point["x"]
+    for i, padding in enumerate((2, 0)):
+        x = functional.conv2d(x, point[f"{i}.W"], point[f"{i}.b"], padding=padding)
+        x = functional.max_pool2d(functional.relu(x), 2)
+    affine = {name: values for name, values in point.items() if name[0] in "234"}
+    return _chain(functional.relu)({"x": x.flatten(1), **{f"{int(n[0]) - 2}{n[1:]}": v for n, v in affine.items()}})
+
+
 def _dropout(point: Point) -> Tensor:
     """torch draws other numbers than NumPy, so the mask is drawn here; the scaling is torch's."""
     p, seed = DROPOUT
@@ -79,6 +89,7 @@ TWINS: Mapping[str, Callable[[Point], Tensor]] = {
     "MLP": _chain(functional.relu),
     "SimpleNet": _chain(functional.relu),
     "XORNet": lambda p: torch.sigmoid(_chain(torch.sigmoid)(p)),
+    "LeNet": _lenet,
 }
 
 

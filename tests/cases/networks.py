@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import sigmoid
 
 from gradcheck_kit.cli.torch_twins import TWINS
-from reference_impls.networks import MLP, SimpleNet, XORNet
+from reference_impls.networks import MLP, LeNet, SimpleNet, XORNet
 from tests.cases.case import KINK_AT_ZERO, ROWS, SIDES, ZEROS, Case, LayerAndInputs, Values
 
 
@@ -28,6 +28,10 @@ def _mlp(values: Values, shapes: tuple[int, list[int]]) -> LayerAndInputs:
 
 def _simple(values: Values, rows: int) -> LayerAndInputs:
     return _with_biases(SimpleNet(values.rng, dtype=values.dtype), values), (values.real(rows, 10),)
+
+
+def _lenet(values: Values, rows: int) -> LayerAndInputs:
+    return _with_biases(LeNet(values.rng, dtype=values.dtype), values), (values.real(rows, 1, 28, 28),)
 
 
 def _xor(hidden: Literal["sigmoid", "relu"]) -> Callable[[Values, Any], LayerAndInputs]:
@@ -53,6 +57,16 @@ NETWORKS = (
         for depth in (1, 2, 3)
     ),
     Case("SimpleNet", SimpleNet, ROWS, _simple, TWINS["SimpleNet"], kinks=KINK_AT_ZERO, smooth=False, batched=1),
+    Case(
+        "LeNet",
+        LeNet,
+        st.integers(0, 2),
+        _lenet,
+        TWINS["LeNet"],
+        kinks=KINK_AT_ZERO,
+        smooth=False,
+        batched=1,
+    ),
     Case("XORNet, sigmoid", XORNet, ROWS, _xor("sigmoid"), TWINS["XORNet"], batched=1),
     Case(
         "XORNet, relu",
