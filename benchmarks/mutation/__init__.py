@@ -5,6 +5,6 @@ transposes and dropped terms, and it collects the tests anew for every mutant. c
 but starts a process for every mutant, and importing torch takes longer than the test that kills. mutatest does the
 same and has stood still since Python 3.8.
 
-Here one process imports and collects once. Every mutant is a fork of it, in which the function's code object is replaced
-and the tests that call the function run, those first that killed its other mutants, then from the fastest on.
+Here one process imports and collects once. Every mutant is a fork of it, in which the function's code object is
+replaced and the tests that call the function run, those first that killed its other mutants, then from the fastest on.
 """

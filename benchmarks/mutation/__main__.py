@@ -1,7 +1,7 @@
 """`python -m benchmarks.mutation --workers 2 > docs/mutation.md`: the mutation score of the reference library.
 
-`--out FILE` keeps every outcome as a line of JSON. Called again with the same file, what is there is not tried again, as
-long as neither the library nor its tests have changed; if they have, each mutant is first shown to its killer of then.
+`--out FILE` keeps every outcome as a line of JSON. Called again with the same file, it does not try again what is
+there, as long as neither the library nor its tests have changed; else each mutant first meets its killer of then.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> int:
         found = [mutant for i, mutant in enumerate(found) if i in drawn]
     found = found[: asked.limit]
     outcomes = run(found, asked.out, asked.workers, asked.tests)
-    lines, sound = page(found, outcomes, EQUIVALENT)
+    lines, sound = page(found, outcomes, EQUIVALENT, asked.tests)
     print("\n".join(lines))
     return 0 if sound else 1
 
@@ -82,7 +82,7 @@ def _digest(tests: Sequence[str]) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
-    parser.add_argument("--only", default="", help="files of reference_impls that begin so, such as layers/affine")
+    parser.add_argument("--only", nargs="+", default=[""], help="files of reference_impls, such as layers/affine")
     parser.add_argument("--tests", nargs="+", default=list(TESTS), help=f"what to run (default {' '.join(TESTS)})")
     parser.add_argument("--workers", type=int, default=1, help="mutants at once (default 1)")
     parser.add_argument("--out", type=Path, help="keep the outcomes in this file, and go on from there")

@@ -5,7 +5,7 @@ import difflib
 import importlib
 import inspect
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -74,17 +74,17 @@ def plain_function(module: Any, qualified: str) -> FunctionType:
     return found
 
 
-def files(only: str = "") -> list[str]:
-    """The files of the rooms whose path begins with `only`, in order.
+def files(only: Sequence[str] = ("",)) -> list[str]:
+    """The files of the rooms whose path begins with one of `only`, in order.
 
     Raises:
-        ValueError: there is none.
+        ValueError: none begins with one of them.
     """
-    paths = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-    found = [str(path.relative_to(ROOT)) for path in paths if str(path.relative_to(ROOT)).startswith(only)]
-    if not found:
-        raise ValueError(f"no source file begins with {only!r}; pass one such as {'layers/affine'!r}")
-    return found
+    paths = sorted(path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    for start in only:
+        if not any(path.startswith(start) for path in paths):
+            raise ValueError(f"no source file begins with {start!r}; pass one such as 'layers/affine'")
+    return [path for path in paths if path.startswith(tuple(only))]
 
 
 def mutants_of(file: str) -> Iterator[Mutant]:
@@ -141,12 +141,11 @@ def _put(where: Where, node: ast.AST) -> None:
 
 
 def _told(where: Where, node: ast.AST) -> str:
-    """The node in one line: an operator with its operands, a statement without its body."""
-    parent, field, i = where
-    if isinstance(node, ast.operator | ast.cmpop | ast.boolop):
-        before = _get(where)
+    """The node in one line: an operator or a number with what is around it, a statement without its body."""
+    before = _get(where)
+    if isinstance(before, ast.operator | ast.cmpop | ast.boolop | ast.Constant):
         _put(where, node)
-        text = ast.unparse(parent)
+        text = ast.unparse(ast.fix_missing_locations(where[0]))
         _put(where, before)
         return text.splitlines()[0]
     return ast.unparse(ast.fix_missing_locations(node)).splitlines()[0]
@@ -157,7 +156,7 @@ def _text(function: ast.FunctionDef) -> str:
 
 
 def _compiled(tree: ast.Module, file: str, name: str) -> CodeType:
-    """The code object of one function; with the names of the closure that the function has."""
+    """The code object of one function of the module."""
     pending: list[CodeType] = [compile(ast.fix_missing_locations(tree), str(ROOT / file), "exec")]
     while pending:
         code = pending.pop()

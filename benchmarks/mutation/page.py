@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.machine import measured_here
 from benchmarks.mutation.mutants import Key, Mutant
-from benchmarks.mutation.trial import Outcome
+from benchmarks.mutation.trial import TESTS, Outcome
 
 HEAD = """\
 # How strong are the reference library's tests?
@@ -14,23 +14,31 @@ HEAD = """\
 
 {measured}
 
-Every function of `reference_impls/layers`, `autograd`, `networks` and `optimizers` is changed at one place at a time: an
-operator is swapped, a term, factor, sum, transpose, copy or call dropped, a constant or an axis moved by one, a comparison
-made strict or lax, a condition fixed, the branches of a choice exchanged. On each mutant those of `tests/reference` run that
-call the function, until one fails. A mutant is *killed* if a test fails, crashes or hangs, *equivalent* if no test can tell
-it from the right code (the reasons are below), and has *survived* otherwise. Not changed: the messages of errors,
-defaults of arguments, constants outside of functions, `__repr__`.
+Every function of `reference_impls/layers`, `autograd`, `networks` and `optimizers` is changed at one place at a time:
+an operator is swapped, a term, factor, sum, transpose, copy or call dropped, a constant or an axis moved by one, a
+comparison made strict or lax, a condition fixed, the branches of a choice exchanged. On each mutant those of
+{tests} run that call the function, until one fails. A mutant is *killed* if a test fails, crashes or hangs,
+*equivalent* if no test can tell it from the right code (the reasons are below), and has *survived* otherwise. Not
+changed: the messages of errors, defaults of arguments, constants outside of functions, `__repr__`.
 """
 
 
 def page(
-    mutants: Sequence[Mutant], outcomes: Mapping[Key, Outcome], equivalent: Mapping[Key, str]
+    mutants: Sequence[Mutant],
+    outcomes: Mapping[Key, Outcome],
+    equivalent: Mapping[Key, str],
+    tests: Sequence[str] = TESTS,
 ) -> tuple[list[str], bool]:
     """The page's lines, and whether nothing is amiss: no survivor, no equivalent mutant that a test kills."""
     survived = [m for m in mutants if outcomes[m.key].survived and m.key not in equivalent]
     refuted = [m for m in mutants if not outcomes[m.key].survived and m.key in equivalent]
     excused = [m for m in mutants if outcomes[m.key].survived and m.key in equivalent]
-    lines = [*HEAD.format(measured=measured_here()).splitlines(), "", "## Score", ""]
+    lines = [
+        *HEAD.format(measured=measured_here(), tests=", ".join(f"`{test}`" for test in tests)).splitlines(),
+        "",
+        "## Score",
+        "",
+    ]
     lines += _score(mutants, survived, excused)
     lines += ["", "## Survivors", "", *_diffs(survived, outcomes)]
     if refuted:

@@ -170,7 +170,10 @@ class Trials:
     def _try(self, mutant: Mutant, order: Sequence[str], tell: Tell) -> bool:
         """In a fork: name each test before it runs, and stop at the first that fails; "." if none does."""
         mutant.plant()
+        parent = os.getppid()
         for name in order:
+            if os.getppid() != parent:  # it was stopped: nobody will read this
+                return True
             tell(name)
             signal.setitimer(signal.ITIMER_PROF, PATIENCE * self.known[name].seconds + GRACE)
             if not _passes(self.items[name]):
@@ -250,6 +253,7 @@ def _silence_and_bound() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # where there is no /proc, there is no bound
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         limit = pages * resource.getpagesize() + MEMORY
