@@ -104,6 +104,16 @@ OPERATIONS: dict[str, Operation] = {
         lambda x: functional.cross_entropy(x, torch.tensor(LABELS)),
         normal((4, 3)),
     ),
+    "SoftmaxCrossEntropy, one row of one class": Operation(
+        lambda x: SoftmaxCrossEntropy(np.array([0]))(x),
+        lambda x: functional.cross_entropy(x, torch.tensor([0])),
+        normal((1, 1)),
+    ),
+    "SoftmaxCrossEntropy, one row": Operation(
+        lambda x: SoftmaxCrossEntropy(LABELS[:1])(x),
+        lambda x: functional.cross_entropy(x, torch.tensor(LABELS[:1])),
+        normal((1, 3)),
+    ),
     "SoftmaxCrossEntropy, soft labels": Operation(
         lambda x: SoftmaxCrossEntropy(SOFT)(x),
         lambda x: functional.cross_entropy(x, torch.tensor(SOFT, dtype=x.dtype)),

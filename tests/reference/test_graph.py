@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from reference_impls.autograd import (
+    Add,
+    Broadcast,
     Exp,
+    Function,
     ReLU,
     SoftmaxCrossEntropy,
     Square,
@@ -76,6 +79,11 @@ def uneven_derivative() -> float:
     a = 0.25**2
     e1, e2, e3 = np.exp(a), np.exp(np.exp(a)), np.exp(np.exp(np.exp(a)))
     return float((1 + e1 * e2 * e3) * 2 * 0.25)
+
+
+def test_a_generation_counts_the_functions_on_the_longest_way_from_a_leaf() -> None:
+    x = Variable(2.0)
+    assert [y.generation for y in (x, x * x, x * x + x, (x * x + x) * x)] == [0, 1, 2, 3]
 
 
 def test_ways_of_unequal_length_meet_before_going_on() -> None:
@@ -163,6 +171,20 @@ def test_data_and_gradients_keep_the_dtype_with_python_numbers_beside_them(dtype
     assert (y.dtype, gradient(x).dtype) == (dtype, dtype)
 
 
+class TwiceInFloat64(Function):
+    def forward(self, *arrays: Any) -> Any:
+        return 2 * arrays[0].astype(np.float64)
+
+
+def test_a_function_that_computes_in_another_dtype_returns_that_of_its_inputs() -> None:
+    assert TwiceInFloat64()(Variable(np.ones(2, np.float32))).dtype == np.float32
+
+
+def test_numbers_alone_make_a_float64_constant() -> None:
+    total = Add()(1, 2.5)
+    assert (total.data, total.dtype, total.requires_grad) == (3.5, np.float64, False)
+
+
 def test_arrays_beside_a_variable_are_constants_on_either_side() -> None:
     x, constant = Variable(np.ones(3)), np.arange(3.0)
     for y in (constant * x, x * constant, constant + x * constant, -(constant - x) * constant):
@@ -216,7 +238,7 @@ def test_gradients_share_no_memory_with_each_other_or_with_what_was_passed() -> 
 
 def test_results_share_no_memory_with_their_inputs() -> None:
     x = Variable(np.ones((2, 3)))
-    for y in (x.reshape(3, 2), x.T, x.sum(()), SumTo((2, 3))(x)):
+    for y in (x.reshape(3, 2), x.T, x.sum(()), SumTo((2, 3))(x), Broadcast((2, 3))(x)):
         assert not np.shares_memory(y.data, x.data)
 
 
@@ -339,6 +361,29 @@ def test_constants_are_not_recorded_and_get_no_gradient() -> None:
     assert (constant * constant).creator is None
     (x * constant).backward()
     assert (gradient(x), constant.grad) == (3.0, None)
+
+
+class Rounded(Function):
+    """Piecewise constant in y: there is no derivative to pass on."""
+
+    def forward(self, *arrays: Any) -> Any:
+        return arrays[0] + np.rint(arrays[1])
+
+    def backward(self, cotangent: Variable) -> Any:
+        return cotangent, None
+
+
+def test_an_input_without_a_derivative_gets_no_gradient() -> None:
+    x, y = Variable(2.0), Variable(0.7)
+    (Rounded()(x, y * y) * 3.0).backward()
+    assert (gradient(x), y.grad) == (3.0, None)
+
+
+@pytest.mark.parametrize("cotangent", [None, np.ones(())], ids=["left out", "an array"])
+def test_the_gradient_of_a_linear_function_is_a_constant(cotangent: Any) -> None:
+    x = Variable(2.0)
+    (slope,) = gradients(x * 3.0, [x], cotangent, create_graph=True)
+    assert (slope.data, slope.requires_grad) == (3.0, False)
 
 
 def test_backward_without_create_graph_records_nothing() -> None:

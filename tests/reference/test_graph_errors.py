@@ -47,6 +47,11 @@ def twice() -> None:
     square(Variable(1.0))
 
 
+class Narrowed(Square):
+    def backward(self, cotangent: Variable) -> Any:
+        return (Variable(cotangent.data.astype(np.float32)),)
+
+
 ONES = Variable(np.ones((2, 3)))
 BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "integer data": (lambda: Variable(np.arange(3)), TypeError, ["int64", "astype(np.float64)"]),
@@ -81,10 +86,16 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     ),
     "variable exponent": (lambda: ONES**ONES, TypeError, ["Pow", "Variable", "x ** 3"]),
     "MatMul of a vector": (lambda: MatMul()(ONES, np.ones(3)), ValueError, ["(3,)", "reshape(-1, 1)"]),
+    "MatMul by a vector": (lambda: MatMul()(Variable(np.ones(2)), np.ones((2, 3))), ValueError, ["(2,)", "reshape(1"]),
     "Transpose of a vector": (lambda: Transpose()(Variable(np.ones(3))), ValueError, ["(3,)", "reshape(1, -1)"]),
     "SumTo": (lambda: SumTo((3, 3))(ONES), ValueError, ["(3, 3)", "(2, 3)"]),
     "SumTo more axes": (lambda: SumTo((1, 2, 3))(ONES), ValueError, ["(1, 2, 3)"]),
     "logits": (lambda: SoftmaxCrossEntropy(np.array([0]))(Variable(np.ones(3))), ValueError, ["(3,)", "classes"]),
+    "logits of no class": (
+        lambda: SoftmaxCrossEntropy(np.array([0]))(Variable(np.ones((1, 0)))),
+        ValueError,
+        ["(1, 0)", "at least one class"],
+    ),
     "labels": (lambda: SoftmaxCrossEntropy(np.array([0, 3]))(ONES), ValueError, ["label 3 in row 1"]),
     "too many cotangents": (lambda: TooMany()(Variable(1.0)).backward(), ValueError, ["TooMany", "2", "tuple of 1"]),
     "no tuple": (lambda: Bare()(Variable(1.0)).backward(), ValueError, ["Bare", "Variable", "tuple of 1"]),
@@ -93,11 +104,17 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
         ValueError,
         ["Shapeless", "()", "(2, 3)"],
     ),
+    "cotangent of another dtype": (
+        lambda: Narrowed()(Variable(1.0)).backward(),
+        TypeError,
+        ["Narrowed", "float32 for input 0", "float64"],
+    ),
     "no forward": (lambda: Function()(ONES), NotImplementedError, ["forward"]),
     "no backward": (lambda: Function().backward(ONES), NotImplementedError, ["backward"]),
     "output too early": (lambda: Add().output, RuntimeError, ["Add", "output"]),
     "scheme": (lambda: numerical_diff(cube, ONES, scheme="backward"), ValueError, ["'backward'", "central"]),
     "h 0": (lambda: numerical_diff(cube, ONES, 0.0), ValueError, ["h is 0.0", "> 0"]),
+    "h infinite": (lambda: numerical_diff(cube, ONES, np.inf), ValueError, ["h is inf", "finite"]),
     "h too small": (lambda: numerical_diff(cube, ONES, 1e-30), ValueError, ["1e-30", "rounds away"]),
     "f not scalar": (lambda: numerical_diff(lambda x: x, ONES), ValueError, ["(2, 3)", "sum()"]),
     "exponent kind": (lambda: Pow("2"), TypeError, ["str"]),  # type: ignore[arg-type]

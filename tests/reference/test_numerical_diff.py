@@ -39,3 +39,22 @@ def test_numerical_diff_leaves_x_and_its_gradient_alone() -> None:
     x.data.flags.writeable = False
     numerical_diff(cube, x)
     assert x.grad is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("scheme", "root"), [("forward", 2), ("central", 3)])
+def test_the_step_left_out_is_a_root_of_the_unit_roundoff(scheme: Any, root: int, dtype: Any) -> None:
+    seen = []
+
+    def watched(x: Variable) -> Variable:
+        seen.append(float(x.data))
+        return x
+
+    numerical_diff(watched, Variable(np.zeros((), dtype)), scheme=scheme)
+    roundoff = float(np.finfo(dtype).eps) / 2
+    assert max(seen) == dtype(roundoff ** (1 / root))
+    assert min(seen) == (-max(seen) if scheme == "central" else 0.0)
+
+
+def test_a_result_of_one_element_is_as_good_as_a_scalar() -> None:
+    assert numerical_diff(lambda x: (x * x).reshape(1, 1), Variable(np.array([1.5])), 0.5) == [3.0]

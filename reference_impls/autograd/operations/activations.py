@@ -20,8 +20,9 @@ class Blocked(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return x with zeros where it is blocked."""
+        (x,) = arrays
         # Not x * mask, which makes nan of inf * 0.
-        return np.where(self._blocked, arrays[0].dtype.type(0), arrays[0])
+        return np.where(self._blocked, x.dtype.type(0), x)
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
@@ -62,7 +63,8 @@ class Tanh(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return tanh(x)."""
-        return np.asarray(np.tanh(arrays[0]))
+        (x,) = arrays
+        return np.asarray(np.tanh(x))
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""

@@ -75,7 +75,8 @@ class Neg(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return -x."""
-        return np.asarray(-arrays[0])
+        (x,) = arrays
+        return np.asarray(-x)
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
@@ -87,11 +88,13 @@ class Square(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return x**2."""
-        return np.asarray(arrays[0] * arrays[0])
+        (x,) = arrays
+        return np.asarray(x * x)
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
-        return (cotangent * (2.0 * self.inputs[0]),)
+        (x,) = self.inputs
+        return (cotangent * (2.0 * x),)
 
 
 class Pow(Function):
@@ -107,13 +110,15 @@ class Pow(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return x**c; of a negative x and a fractional c it is nan."""
-        return np.asarray(np.power(arrays[0], arrays[0].dtype.type(self.exponent)))
+        (x,) = arrays
+        return np.asarray(np.power(x, x.dtype.type(self.exponent)))
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
         if self.exponent == 0:
             return (cotangent * 0.0,)  # and not 0 * x**-1, which is nan at x = 0
-        return (cotangent * (float(self.exponent) * self.inputs[0] ** (self.exponent - 1)),)
+        (x,) = self.inputs
+        return (cotangent * (float(self.exponent) * x ** (self.exponent - 1)),)
 
 
 class Exp(Function):
@@ -121,7 +126,8 @@ class Exp(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return exp(x)."""
-        return np.asarray(np.exp(arrays[0]))
+        (x,) = arrays
+        return np.asarray(np.exp(x))
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""

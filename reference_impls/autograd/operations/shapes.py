@@ -17,7 +17,8 @@ class Copy(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return a copy of the one input."""
-        return np.array(arrays[0])
+        (x,) = arrays
+        return np.array(x)
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return the cotangent."""
@@ -33,11 +34,13 @@ class Reshape(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return the one input in the new shape, as a copy; ValueError if it has another number of elements."""
-        return arrays[0].reshape(self.shape).copy()
+        (x,) = arrays
+        return x.reshape(self.shape).copy()
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
-        return (Reshape(self.inputs[0].shape)(cotangent),)
+        (x,) = self.inputs
+        return (Reshape(x.shape)(cotangent),)
 
 
 class Sum(Function):
@@ -50,13 +53,15 @@ class Sum(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return the sum of the one input; float16 is added up in float32."""
+        (x,) = arrays
         # Found once with keepdims, which is the shape that backward broadcasts from.
-        self._kept = sum_over(arrays[0], self.axis, keepdims=True).shape
-        return sum_over(arrays[0], self.axis, keepdims=self.keepdims)
+        self._kept = sum_over(x, self.axis, keepdims=True).shape
+        return sum_over(x, self.axis, keepdims=self.keepdims)
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
-        return (Broadcast(self.inputs[0].shape)(Reshape(self._kept)(cotangent)),)
+        (x,) = self.inputs
+        return (Broadcast(x.shape)(Reshape(self._kept)(cotangent)),)
 
 
 class Broadcast(Function):
@@ -68,11 +73,13 @@ class Broadcast(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return the one input broadcast, as an ordinary array; ValueError if its shape does not allow it."""
-        return np.broadcast_to(arrays[0], self.shape).copy()
+        (x,) = arrays
+        return np.broadcast_to(x, self.shape).copy()
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
-        return (SumTo(self.inputs[0].shape)(cotangent),)
+        (x,) = self.inputs
+        return (SumTo(x.shape)(cotangent),)
 
 
 class SumTo(Function):
@@ -98,7 +105,8 @@ class SumTo(Function):
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
-        return (Broadcast(self.inputs[0].shape)(cotangent),)
+        (x,) = self.inputs
+        return (Broadcast(x.shape)(cotangent),)
 
 
 def summed_to(x: "Variable", shape: tuple[int, ...]) -> "Variable":

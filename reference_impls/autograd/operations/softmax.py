@@ -19,7 +19,8 @@ class Softmax(Function):
 
     def forward(self, *arrays: Array) -> Array:
         """Return the softmax along the last axis, of x of shape (rows, classes)."""
-        return np.asarray(np.exp(_log_softmax("Softmax", arrays[0])))
+        (x,) = arrays
+        return np.asarray(np.exp(_log_softmax("Softmax", x)))
 
     def backward(self, cotangent: "Variable") -> Cotangents:
         """Return dx."""
