@@ -117,7 +117,12 @@ def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.FunctionDe
 
 
 def _places(node: ast.AST) -> Iterator[Where]:
-    """Where a node stands below `node`; not in an error's message, an annotation, a default or a decorator."""
+    """Where a node stands below `node`; not in an error's message, an annotation, a default or a decorator.
+
+    Nor in `copy=False`, which spares a copy, and in `strict=True`, which guards what holds.
+    """
+    if isinstance(node, ast.keyword) and node.arg in ("copy", "strict"):
+        return
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "args", "decorator_list") and not isinstance(node, ast.Call):
             continue

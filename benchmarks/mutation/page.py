@@ -19,7 +19,8 @@ an operator is swapped, a term, factor, sum, transpose, copy or call dropped, a 
 comparison made strict or lax, a condition fixed, the branches of a choice exchanged. On each mutant those of
 {tests} run that call the function, until one fails. A mutant is *killed* if a test fails, crashes or hangs,
 *equivalent* if no test can tell it from the right code (the reasons are below), and has *survived* otherwise. Not
-changed: the messages of errors, defaults of arguments, constants outside of functions, `__repr__`.
+changed: the messages of errors, defaults of arguments, constants outside of functions, `__repr__`; nor `copy=False`,
+which spares a copy, and `strict=True`, which guards what holds.
 """
 
 

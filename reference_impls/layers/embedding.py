@@ -74,4 +74,4 @@ def _row_numbers(indices: Array, rows: int) -> Array:
         raise ValueError(
             f"Embedding: index {array[place]} at {place} is no row of W; pass indices from 0 to {rows - 1}"
         )
-    return array.astype(np.intp, copy=False)
+    return array

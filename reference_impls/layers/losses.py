@@ -89,11 +89,9 @@ class SoftmaxWithLoss(ReducedLoss[tuple[Array, Array]]):
 
     def _smoothed(self, labels: Array, logits: Array) -> Array:
         classes = logits.shape[1]
-        kept = logits.dtype.type(1 - self.label_smoothing)
         if labels.ndim == 1:
-            labels = np.eye(classes, dtype=logits.dtype)[labels]
-        smoothed: Array = labels.astype(logits.dtype, copy=False) * kept
-        smoothed += logits.dtype.type(self.label_smoothing / classes)
+            labels = np.eye(classes)[labels]
+        smoothed: Array = labels * (1 - self.label_smoothing) + self.label_smoothing / classes
         return smoothed
 
 

@@ -66,7 +66,10 @@ BAD_CALLS: dict[str, BadCall] = {
     "smoothing": (lambda: SoftmaxWithLoss(label_smoothing=1.5), ValueError, ["label_smoothing is 1.5"]),
     "Embedding, W": (lambda: Embedding(ONES), ValueError, ["W has shape (3,)", "(rows, features)"]),
     "Embedding, padding": (lambda: Embedding(np.ones((3, 2)), 3), ValueError, ["padding_idx is 3", "from 0 to 2"]),
+    "Embedding, boolean padding": (lambda: Embedding(np.ones((3, 2)), True), TypeError, ["padding_idx is True"]),
+    "Embedding, row -1": (lambda: Embedding(np.ones((3, 2)), -1), ValueError, ["padding_idx is -1", "from 0 to 2"]),
     "Embedding, no integer": (lambda: Embedding(np.ones((3, 2)), 1.0), TypeError, ["padding_idx is 1.0"]),
+    "Conv2d, no filter": (lambda: Conv2d(np.ones((0, 2, 3, 3))), ValueError, ["(0, 2, 3, 3)", "at least one filter"]),
     "Conv2d, W": (lambda: Conv2d(np.ones((4, 2))), ValueError, ["W has shape (4, 2)", "kernel columns"]),
     "Conv2d, b": (lambda: Conv2d(W, ONES), ValueError, ["b has shape (3,)", "pass b with shape (4,)"]),
     "Conv2d, dtype of b": (lambda: Conv2d(W, np.ones(4, np.float32)), TypeError, ["b is float32, W is float64"]),
@@ -76,6 +79,7 @@ BAD_CALLS: dict[str, BadCall] = {
     "Conv2d, triple": (lambda: Conv2d(W, stride=(1, 2, 3)), TypeError, ["stride is (1, 2, 3)"]),
     "Conv2d, groups": (lambda: Conv2d(W, groups=3), ValueError, ["groups is 3", "divisor", "4"]),
     "Conv2d, no groups": (lambda: Conv2d(W, groups=0), ValueError, ["groups is 0"]),
+    "Conv2d, groups no integer": (lambda: Conv2d(W, groups=2.0), TypeError, ["groups is 2.0", "pass an integer"]),
     "Conv2d, boolean groups": (lambda: Conv2d(W, groups=True), TypeError, ["groups is True"]),
     "MaxPool2d, kernel": (lambda: MaxPool2d(0), ValueError, ["MaxPool2d: kernel is 0"]),
     "MaxPool2d, padding": (lambda: MaxPool2d(3, padding=2), ValueError, ["padding is (2, 2)", "half of the kernel"]),
@@ -131,6 +135,22 @@ BAD_CALLS: dict[str, BadCall] = {
         ValueError,
         ["(2, 2, 5, 5)", "(batch, channels) or (batch, channels, length), with 3 channels"],
     ),
+    "BatchNorm1d, dtype": (
+        lambda: BatchNorm1d(ONES, ONES).forward(np.ones((2, 3), np.float32)),
+        TypeError,
+        ["x is float32, gamma is float64"],
+    ),
+    "LayerNorm, dtype": (
+        lambda: LayerNorm(ONES, ONES).forward(np.ones((2, 3), np.float32)),
+        TypeError,
+        ["x is float32, gamma is float64"],
+    ),
+    "LayerNorm, dtype of beta": (
+        lambda: LayerNorm(ONES, np.ones(3, np.float32)),
+        TypeError,
+        ["beta is float32, gamma is float64"],
+    ),
+    "BatchNorm2d, rows": (lambda: BatchNorm2d(ONES, ONES).forward(np.ones((2, 3))), ValueError, ["x has shape (2, 3)"]),
     "BatchNorm2d, channels": (lambda: BatchNorm2d(ONES, ONES).forward(IMAGES), ValueError, ["with 3 channels"]),
     "BatchNorm1d, a single row": (
         lambda: BatchNorm1d(ONES, ONES).forward(np.ones((1, 3))),
@@ -164,6 +184,14 @@ BAD_CALLS: dict[str, BadCall] = {
         ["pass a cotangent of shape (2, 2)"],
     ),
 }
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    two = np.int32(2)
+    assert Conv2d(W, groups=two, stride=two).groups == 2
+    assert MaxPool2d(two).windows.kernel == (2, 2)
+    assert Embedding(np.ones((3, 2)), two).padding_idx == 2
+    assert Softmax(two).axis == 2
 
 
 @pytest.mark.parametrize("make", NO_FORWARD.values(), ids=NO_FORWARD.keys())

@@ -157,6 +157,11 @@ def test_only_a_training_batch_with_rows_moves_the_running_statistics() -> None:
     np.testing.assert_allclose(running, 0.3)
 
 
+def test_a_batch_without_channels_has_nothing_to_normalise() -> None:
+    layer = BatchNorm1d(np.ones(0), np.ones(0))
+    assert layer.forward(np.ones((3, 0))).shape == (3, 0)
+
+
 def test_backward_belongs_to_the_mode_of_its_forward() -> None:
     rng = generator()
     x, u = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))

@@ -438,6 +438,13 @@ def test_a_python_float_takes_the_dtype_beside_it() -> None:
     assert layer.forward(2, 0.1).dtype == np.float64
 
 
+def test_two_python_numbers_make_a_float64() -> None:
+    layer = Add()
+    total = layer.forward(1, 2)
+    assert (total, total.dtype) == (3.0, np.float64)
+    assert [dx.dtype for dx in layer.backward(1.0)] == [np.float64, np.float64]
+
+
 def test_the_same_array_on_both_sides_gets_two_gradients() -> None:
     x = np.array([2.0, 3.0])
     layer = Mul()

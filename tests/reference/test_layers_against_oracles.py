@@ -157,6 +157,18 @@ test_every_memory_layout_gives_what_a_contiguous_copy_gives_and_stays_untouched 
 )
 
 
+def _apart(case: Case, example: Example, seed: int) -> None:
+    u = cotangent_of(example, seed)
+    output, gradients = run(example.layer, example.inputs, u)
+    given = [*map(np.asarray, example.inputs), *example.layer.params.values(), u]
+    made = [output, *gradients]
+    for i, array in enumerate(made):
+        assert not any(np.shares_memory(array, other) for other in [*given, *made[:i]])
+
+
+test_outputs_and_gradients_share_no_memory_with_anything_else = for_every_example(_apart)
+
+
 def _dtype(case: Case, example: Example, seed: int) -> None:
     output, gradients = run(example.layer, example.inputs, cotangent_of(example, seed))
     assert {array.dtype for array in [output, *gradients]} == {np.dtype(example.draw.dtype)}
@@ -226,6 +238,12 @@ class ReLUOverwritesCotangent(ReLU):
         return gradient
 
 
+class ReLUHandsTheCotangentOn(ReLU):
+    def backward(self, cotangent: Array) -> Array:
+        gradient = super().backward(cotangent)
+        return cotangent if np.array_equal(gradient, cotangent) else gradient
+
+
 class ReLUInFloat64(ReLU):
     def backward(self, cotangent: Array) -> Array:
         return super().backward(cotangent).astype(np.float64)
@@ -252,6 +270,7 @@ class ReLUFlipsFirstRow(ReLU):
 BROKEN: dict[str, tuple[Property, type[ReLU]]] = {
     "layout": (_layout, ReLUOfMemoryOrder),
     "untouched": (_layout, ReLUOverwritesCotangent),
+    "apart": (_apart, ReLUHandsTheCotangentOn),
     "dtype": (_dtype, ReLUInFloat64),
     "linear": (_linear, ReLUOfClampedCotangent),
     "odd": (_odd, ReLUOfCotangentMagnitude),
