@@ -7,7 +7,44 @@ from collections.abc import Collection, Mapping, Sequence
 
 Key = tuple[str, str, str]
 
-EQUIVALENT: dict[Key, str] = {}
+NUMPY_1 = (
+    "NumPy 1, which is supported too, makes float64 of a 0-d array beside a Python number; NumPy 2 keeps the dtype."
+)
+ONE_SIZE = "All filters are of one size."
+AT_ZERO = "At x = 0 both branches are 1 / 2."
+
+EQUIVALENT: dict[Key, str] = {
+    ("autograd/function.py", "Function.__call__", "inputs[0] → inputs[-1]"): "The inputs are of one dtype.",
+    ("autograd/operations/activations.py", "Sigmoid.forward", "x < 0 → x <= 0"): AT_ZERO,
+    (
+        "autograd/operations/shapes.py",
+        "summed_to",
+        "x if x.shape == shape else SumTo(shape)(x) → SumTo(shape)(x)",
+    ): "Summed to the shape that it has, x is a copy: it costs time alone.",
+    ("layers/activations.py", "Sigmoid.backward", "dtype=out.dtype → dtype=None"): NUMPY_1,
+    ("layers/activations.py", "Tanh.backward", "dtype=out.dtype → dtype=None"): NUMPY_1,
+    ("layers/activations.py", "sigmoid", "dtype=x.dtype → dtype=None"): NUMPY_1,
+    ("layers/activations.py", "sigmoid", "x < 0 → x <= 0"): AT_ZERO,
+    ("layers/arithmetic.py", "Add.forward", "dtype=_output_dtype(x, y) → dtype=None"): NUMPY_1,
+    ("layers/arithmetic.py", "Mul.forward", "dtype=_output_dtype(x, y) → dtype=None"): NUMPY_1,
+    ("layers/convolution.py", "Conv2d._filters", "W[0] → W[-1]"): ONE_SIZE,
+    ("layers/convolution.py", "Conv2d.forward", "W[0] → W[-1]"): ONE_SIZE,
+    (
+        "layers/dropout.py",
+        "Dropout.forward",
+        "self.rng.random(x.shape) >= self.p → self.rng.random(x.shape) > self.p",
+    ): "A draw equals p with probability 2**-53.",
+    (
+        "layers/losses.py",
+        "SoftmaxWithLoss.forward",
+        "if self.label_smoothing: → if True:",
+    ): "Smoothing by 0 gives the labels, one-hot, which mean the same.",
+    ("layers/losses.py", "MSELoss.backward", "dtype=difference.dtype → dtype=None"): NUMPY_1,
+    ("layers/losses.py", "BCELoss.forward", "dtype=p.dtype → dtype=None"): NUMPY_1,
+    ("layers/losses.py", "BCELoss.backward", "dtype=p.dtype → dtype=None"): NUMPY_1,
+    ("layers/losses.py", "BCEWithLogitsLoss.forward", "dtype=z.dtype → dtype=None"): NUMPY_1,
+    ("layers/losses.py", "BCEWithLogitsLoss.backward", "dtype=z.dtype → dtype=None"): NUMPY_1,
+}
 
 
 def check_stale(keys: Collection[Key], files: Sequence[str], table: Mapping[Key, str] = EQUIVALENT) -> None:

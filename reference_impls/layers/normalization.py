@@ -128,7 +128,7 @@ class BatchNorm2d(_BatchNorm):
     _shapes: ClassVar = {4: "(batch, channels, rows, columns)"}
 
 
-class LayerNorm(Layer[Normalized]):
+class LayerNorm(Layer[tuple[Array, Array, Array, np.dtype[Any]]]):
     """Each example by its own statistics, over the last axes, in training and evaluation alike.
 
     Ba, Kiros & Hinton (2016).
@@ -157,7 +157,7 @@ class LayerNorm(Layer[Normalized]):
         gamma, beta = self.params["gamma"], self.params["beta"]
         x = float_array("LayerNorm", "x", x)
         same_dtype("LayerNorm", "x", x, "gamma", gamma)
-        if x.shape[max(x.ndim - gamma.ndim, 0) :] != gamma.shape:
+        if x.shape[-gamma.ndim :] != gamma.shape:
             raise ValueError(
                 f"LayerNorm: x has shape {x.shape}, gamma has shape {gamma.shape}; pass x whose last axes are "
                 f"{gamma.shape}"
@@ -165,7 +165,7 @@ class LayerNorm(Layer[Normalized]):
         mean, var = _statistics(_wide(x), _last_axes(gamma))
         std = np.sqrt(var + self.eps)
         xhat = (_wide(x) - mean) / std
-        self._save((xhat, std, gamma, True, x.dtype))
+        self._save((xhat, std, gamma, x.dtype))
         return np.asarray(gamma * xhat + beta, dtype=x.dtype)
 
     def backward(self, cotangent: Array) -> Array:
@@ -175,7 +175,7 @@ class LayerNorm(Layer[Normalized]):
             RuntimeError: called before forward.
             TypeError, ValueError: the cotangent is no float array of the output's shape.
         """
-        xhat, std, gamma, _, dtype = self._saved_by_forward()
+        xhat, std, gamma, dtype = self._saved_by_forward()
         u = _wide(cotangent_array("LayerNorm", cotangent, xhat.shape, dtype))
         examples = tuple(range(u.ndim - gamma.ndim))
         self.grads = {
@@ -200,7 +200,8 @@ def _through_statistics(dxhat: Array, xhat: Array, std: Array, axes: Axes) -> Ar
 def _mean(x: Array, axes: Axes) -> Array:
     # Not np.mean, which warns of an empty batch.
     count = math.prod(x.shape[axis] for axis in axes)
-    return np.asarray(np.sum(x, axis=axes, keepdims=True) / max(count, 1), dtype=x.dtype)
+    mean: Array = np.sum(x, axis=axes, keepdims=True) / max(count, 1)
+    return mean
 
 
 def _wide(x: Array) -> Array:

@@ -18,6 +18,7 @@ from reference_impls.layers import (
     Conv2d,
     Dropout,
     Embedding,
+    LayerNorm,
     LeakyReLU,
     LogSoftmax,
     MaxPool2d,
@@ -160,6 +161,12 @@ def test_only_a_training_batch_with_rows_moves_the_running_statistics() -> None:
 def test_a_batch_without_channels_has_nothing_to_normalise() -> None:
     layer = BatchNorm1d(np.ones(0), np.ones(0))
     assert layer.forward(np.ones((3, 0))).shape == (3, 0)
+
+
+def test_a_single_number_normalised_by_itself_is_the_shift_and_has_no_gradient() -> None:
+    layer = LayerNorm(np.array([2.0]), np.array([0.5]))
+    np.testing.assert_array_equal(layer.forward(np.array([[3.0], [-7.0]])), [[0.5], [0.5]])
+    np.testing.assert_array_equal(layer.backward(np.ones((2, 1))), [[0.0], [0.0]])
 
 
 def test_backward_belongs_to_the_mode_of_its_forward() -> None:

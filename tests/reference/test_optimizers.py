@@ -1,5 +1,6 @@
 """Every optimizer takes torch's steps; a wrong formula does not; a refused step changes nothing."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -236,3 +237,27 @@ def test_an_optimizer_with_the_state_of_another_goes_on_as_that_one(make: Any) -
     assert int(saved["steps"]) == 3, "which later steps must not change"
     with pytest.raises(ValueError, match="state_dict"):
         other.load_state_dict({"1.W/mean": np.ones(3), "steps": np.asarray(1)})
+
+
+SUGGESTED: list[tuple[Callable[..., Optimizer], dict[str, Any], str]] = [
+    (SGD, {"lr": -1.0}, "0.1"),
+    (SGD, {"lr": 0.1, "momentum": -1.0}, "0.9"),
+    (SGD, {"lr": 0.1, "dampening": -1.0}, "0.0"),
+    (SGD, {"lr": 0.1, "weight_decay": -1.0}, "0.0001"),
+    (RMSProp, {"alpha": -1.0}, "0.99"),
+    (RMSProp, {"eps": -1.0}, "1e-08"),
+    (RMSProp, {"weight_decay": -1.0}, "0.0001"),
+    (RMSProp, {"momentum": -1.0}, "0.9"),
+    (Adam, {"betas": (-1.0, 0.9)}, "0.9"),
+    (Adam, {"betas": (0.9, -1.0)}, "0.999"),
+    (Adam, {"eps": -1.0}, "1e-08"),
+    (Adam, {"weight_decay": -1.0}, "0.01"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "options", "usual"), SUGGESTED)
+def test_the_message_of_a_bad_hyperparameter_suggests_a_usual_one(
+    optimizer: Callable[..., Optimizer], options: dict[str, Any], usual: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"such as {re.escape(usual)}$"):
+        optimizer(ONE, **options)
