@@ -11,6 +11,7 @@ NUMPY_1 = (
     "NumPy 1, which is supported too, makes float64 of a 0-d array beside a Python number; NumPy 2 keeps the dtype."
 )
 ONE_SIZE = "All filters are of one size."
+SHAPE = "Its shape alone is used."
 AT_ZERO = "At x = 0 both branches are 1 / 2."
 
 EQUIVALENT: dict[Key, str] = {
@@ -39,6 +40,28 @@ EQUIVALENT: dict[Key, str] = {
         "SoftmaxWithLoss.forward",
         "if self.label_smoothing: → if True:",
     ): "Smoothing by 0 gives the labels, one-hot, which mean the same.",
+    (
+        "layers/normalization.py",
+        "_by_channel",
+        "-1 → -2",
+    ): "NumPy takes every negative length for the one to be found.",
+    (
+        "layers/pooling.py",
+        "MaxPool2d.backward",
+        "dtype=winner.dtype → dtype=None",
+    ): "Integers of all sizes compare alike: it costs time alone.",
+    (
+        "layers/pooling.py",
+        "AvgPool2d.forward",
+        "count.astype(total.dtype) → count",
+    ): "float32 is then divided in float64 and rounded to the same float32: it costs time alone.",
+    ("layers/pooling.py", "AvgPool2d._sums", "(:, :, 0, 0) → (:, :, -1, 0)"): SHAPE,
+    ("layers/pooling.py", "AvgPool2d._sums", "(:, :, 0, 0) → (:, :, 0, -1)"): SHAPE,
+    (
+        "layers/pooling.py",
+        "_smallest_integer",
+        "rows * columns - 1 → rows * columns",
+    ): "Room for one position more: at 256 it costs memory alone.",
     ("layers/losses.py", "MSELoss.backward", "dtype=difference.dtype → dtype=None"): NUMPY_1,
     ("layers/losses.py", "BCELoss.forward", "dtype=p.dtype → dtype=None"): NUMPY_1,
     ("layers/losses.py", "BCELoss.backward", "dtype=p.dtype → dtype=None"): NUMPY_1,

@@ -5,9 +5,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.mutation import __main__ as command
 from benchmarks.mutation.equivalent import EQUIVALENT, check_stale
 from benchmarks.mutation.mutants import files, mutants_of
 from benchmarks.mutation.operators import variants
@@ -73,6 +75,29 @@ def test_a_test_that_fails_on_the_right_code_is_an_error_and_no_kill(tmp_path: P
     done = run(TRIED, str(test), "x - y")
     assert done.returncode != 0
     assert "fails on the right code" in done.stderr
+
+
+def test_what_the_file_holds_is_not_tried_again_until_library_or_tests_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutants, out, tried = list(mutants_of("layers/flatten.py")), tmp_path / "out.jsonl", []
+
+    def instead(left: Any, report: Any, *, hints: Any, **_: Any) -> None:
+        tried.append(([mutant.key for mutant in left], hints))
+        for mutant in left:
+            report(Outcome(mutant.key, "test_x", "failed", 1))
+
+    monkeypatch.setattr(command, "try_mutants", instead)
+    keys = [mutant.key for mutant in mutants]
+    some = command.run(mutants[:3], out)
+    every = command.run(mutants, out)
+    assert command.run(mutants, out) == every
+    assert every.items() >= some.items()
+    killers = dict.fromkeys(keys[:3], "test_x")
+    assert tried == [(keys[:3], {}), (keys[3:], killers)]
+    monkeypatch.setattr(command, "_digest", lambda tests: "another state")
+    command.run(mutants[:1], out)
+    assert tried[2] == (keys[:1], dict.fromkeys(keys, "test_x"))
 
 
 # ---------------------------------------------------------------- the table of excuses

@@ -83,6 +83,7 @@ BAD_CALLS: dict[str, BadCall] = {
     "Conv2d, boolean groups": (lambda: Conv2d(W, groups=True), TypeError, ["groups is True"]),
     "MaxPool2d, kernel": (lambda: MaxPool2d(0), ValueError, ["MaxPool2d: kernel is 0"]),
     "MaxPool2d, padding": (lambda: MaxPool2d(3, padding=2), ValueError, ["padding is (2, 2)", "half of the kernel"]),
+    "MaxPool2d, padding of rows": (lambda: MaxPool2d(3, padding=(2, 0)), ValueError, ["padding is (2, 0)", "half"]),
     "AvgPool2d, boolean": (lambda: AvgPool2d(True), TypeError, ["AvgPool2d: kernel is True"]),
     "BatchNorm1d, gamma": (lambda: BatchNorm1d(W, W), ValueError, ["gamma has shape (4, 2, 3, 3)", "(channels,)"]),
     "BatchNorm1d, beta": (lambda: BatchNorm1d(ONES, np.ones(2)), ValueError, ["(3,)", "(2,)", "one shape"]),
