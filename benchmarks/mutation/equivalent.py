@@ -11,6 +11,7 @@ NUMPY_1 = (
     "NumPy 1, which is supported too, makes float64 of a 0-d array beside a Python number; NumPy 2 keeps the dtype."
 )
 ONE_SIZE = "All filters are of one size."
+ROOM = "Room for a position or two more, which costs memory alone."
 SHAPE = "Its shape alone is used."
 AT_ZERO = "At x = 0 both branches are 1 / 2."
 
@@ -57,11 +58,9 @@ EQUIVALENT: dict[Key, str] = {
     ): "float32 is then divided in float64 and rounded to the same float32: it costs time alone.",
     ("layers/pooling.py", "AvgPool2d._sums", "(:, :, 0, 0) → (:, :, -1, 0)"): SHAPE,
     ("layers/pooling.py", "AvgPool2d._sums", "(:, :, 0, 0) → (:, :, 0, -1)"): SHAPE,
-    (
-        "layers/pooling.py",
-        "_smallest_integer",
-        "rows * columns - 1 → rows * columns",
-    ): "Room for one position more: at 256 it costs memory alone.",
+    ("layers/pooling.py", "_smallest_integer", "rows * columns - 1 → rows * columns"): ROOM,
+    ("layers/pooling.py", "_smallest_integer", "rows * columns - 1 → rows * columns - 0"): ROOM,
+    ("layers/pooling.py", "_smallest_integer", "rows * columns - 1 → rows * columns + 1"): ROOM,
     ("layers/losses.py", "MSELoss.backward", "dtype=difference.dtype → dtype=None"): NUMPY_1,
     ("layers/losses.py", "BCELoss.forward", "dtype=p.dtype → dtype=None"): NUMPY_1,
     ("layers/losses.py", "BCELoss.backward", "dtype=p.dtype → dtype=None"): NUMPY_1,

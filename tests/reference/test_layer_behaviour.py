@@ -108,10 +108,11 @@ def test_an_infinite_cotangent_stays_with_the_winner() -> None:
     np.testing.assert_array_equal(layer.backward(np.full((1, 1, 1, 1), np.inf)).ravel(), [0, 0, 0, np.inf])
 
 
-def test_a_window_of_more_than_255_elements_knows_its_winner() -> None:
-    x = np.zeros((1, 1, 20, 20))
-    x[0, 0, 19, 18] = 1
-    layer = MaxPool2d(20)
+@pytest.mark.parametrize("kernel", [(20, 20), (1, 257), (50, 50)])
+def test_a_window_of_more_elements_than_a_byte_counts_knows_its_winner(kernel: tuple[int, int]) -> None:
+    x = np.zeros((1, 1, *kernel))
+    x[0, 0, -1, -1] = 1
+    layer = MaxPool2d(kernel)
     layer.forward(x)
     np.testing.assert_array_equal(layer.backward(np.ones((1, 1, 1, 1))), x)
 
