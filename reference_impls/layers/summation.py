@@ -23,5 +23,5 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) 
     """
     new_axes = gradient.ndim - len(shape)
     repeated = [new_axes + i for i, length in enumerate(shape) if length == 1]
-    summed = sum_over(gradient, (*range(new_axes), *repeated), keepdims=True)
+    summed = sum_over(gradient, (*range(new_axes), *repeated))
     return summed.reshape(shape).astype(dtype, copy=False)

@@ -75,6 +75,7 @@ BAD_CALLS: dict[str, BadCall] = {
     "Conv2d, dtype of b": (lambda: Conv2d(W, np.ones(4, np.float32)), TypeError, ["b is float32, W is float64"]),
     "Conv2d, stride": (lambda: Conv2d(W, stride=0), ValueError, ["stride is 0", "at least 1"]),
     "Conv2d, padding": (lambda: Conv2d(W, padding=(1, -1)), ValueError, ["padding is (1, -1)", "at least 0"]),
+    "Conv2d, no dilation": (lambda: Conv2d(W, dilation=0), ValueError, ["dilation is 0", "at least 1"]),
     "Conv2d, dilation": (lambda: Conv2d(W, dilation=1.5), TypeError, ["dilation is 1.5", "(rows, columns)"]),
     "Conv2d, triple": (lambda: Conv2d(W, stride=(1, 2, 3)), TypeError, ["stride is (1, 2, 3)"]),
     "Conv2d, groups": (lambda: Conv2d(W, groups=3), ValueError, ["groups is 3", "divisor", "4"]),
@@ -93,6 +94,7 @@ BAD_CALLS: dict[str, BadCall] = {
     "LayerNorm, scalar": (lambda: LayerNorm(np.ones(()), np.ones(())), ValueError, ["gamma has shape ()"]),
     # inputs
     "Softmax, no axis": (lambda: Softmax(2).forward(ONES), ValueError, ["x has shape (3,)", "no axis 2"]),
+    "Softmax, one axis too far": (lambda: Softmax(1).forward(ONES), ValueError, ["x has shape (3,)", "no axis 1"]),
     "Flatten, scalar": (lambda: Flatten().forward(np.ones(())), ValueError, ["no batch axis", "x.reshape(1, 1)"]),
     "Embedding, range": (
         lambda: Embedding(np.ones((3, 2))).forward(np.array([[0, 1], [3, -1]])),
@@ -128,6 +130,11 @@ BAD_CALLS: dict[str, BadCall] = {
         lambda: Conv2d(W, dilation=3).forward(IMAGES),
         ValueError,
         ["images have size (5, 5)", "window spans (7, 7)", "more padding"],
+    ),
+    "Conv2d, too small by one": (
+        lambda: Conv2d(W, dilation=3, padding=1).forward(np.ones((1, 2, 4, 4))),
+        ValueError,
+        ["images have size (6, 6)", "window spans (7, 7)"],
     ),
     "MaxPool2d, too small": (lambda: MaxPool2d((1, 6)).forward(IMAGES), ValueError, ["window spans (1, 6)"]),
     "AvgPool2d, integers": (lambda: AvgPool2d(2).forward(IMAGES.astype(int)), TypeError, ["x is int64"]),

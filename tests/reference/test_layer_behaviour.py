@@ -26,6 +26,7 @@ from reference_impls.layers import (
     SoftmaxWithLoss,
     Tanh,
 )
+from reference_impls.layers.summation import sum_over
 from reference_impls.layers.windows import Windows
 from reference_impls.networks import MLP
 
@@ -115,6 +116,11 @@ def test_a_window_of_more_elements_than_a_byte_counts_knows_its_winner(kernel: t
     layer = MaxPool2d(kernel)
     layer.forward(x)
     np.testing.assert_array_equal(layer.backward(np.ones((1, 1, 1, 1))), x)
+
+
+def test_float16_columns_are_added_up_in_float32() -> None:
+    """A row by itself NumPy adds up in float32 anyway."""
+    np.testing.assert_array_equal(sum_over(np.ones((10_000, 2), np.float16), 0), [10_000, 10_000])
 
 
 def test_float16_means_are_added_up_in_float32() -> None:
