@@ -12,6 +12,7 @@ NUMPY_1 = (
 )
 ONE_SIZE = "All filters are of one size."
 ROOM = "Room for a position or two more, which costs memory alone."
+UNPADDED = "What needs no padding is copied, which costs time alone."
 SHAPE = "Its shape alone is used."
 AT_ZERO = "At x = 0 both branches are 1 / 2."
 
@@ -66,6 +67,9 @@ EQUIVALENT: dict[Key, str] = {
     ("layers/losses.py", "BCELoss.backward", "dtype=p.dtype → dtype=None"): NUMPY_1,
     ("layers/losses.py", "BCEWithLogitsLoss.forward", "dtype=z.dtype → dtype=None"): NUMPY_1,
     ("layers/losses.py", "BCEWithLogitsLoss.backward", "dtype=z.dtype → dtype=None"): NUMPY_1,
+    ("layers/windows.py", "Windows.pad", "if self.padding == (0, 0): → if False:"): UNPADDED,
+    ("layers/windows.py", "Windows.pad", "(0, 0) → (-1, 0)"): UNPADDED,
+    ("layers/windows.py", "Windows.pad", "(0, 0) → (0, -1)"): UNPADDED,
 }
 
 
