@@ -70,6 +70,16 @@ EQUIVALENT: dict[Key, str] = {
     ("layers/windows.py", "Windows.pad", "if self.padding == (0, 0): → if False:"): UNPADDED,
     ("layers/windows.py", "Windows.pad", "(0, 0) → (-1, 0)"): UNPADDED,
     ("layers/windows.py", "Windows.pad", "(0, 0) → (0, -1)"): UNPADDED,
+    (
+        "layers/arithmetic.py",
+        "_operand",
+        "np.asarray(beside).dtype if is_array(beside) else np.dtype(np.float64) → np.asarray(beside).dtype",
+    ): "What is no array is a Python number, which is float64 then too, or refused in its turn.",
+    (
+        "optimizers/rmsprop.py",
+        "RMSProp._update",
+        "if self.momentum: → if True:",
+    ): "With momentum 0 the velocity is the direction: it costs time alone.",
 }
 
 

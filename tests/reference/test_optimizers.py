@@ -157,6 +157,12 @@ def test_gradients_are_read_only_to_a_step_and_parameters_are_moved_in_place(twi
     np.testing.assert_array_equal(gradient, np.arange(3.0))
 
 
+def test_without_decay_a_parameter_at_infinity_stays_there() -> None:
+    optimizer = SGD({"W": np.array([np.inf])}, 0.1)
+    optimizer.step({"W": np.ones(1)})
+    assert optimizer.params["W"] == np.inf
+
+
 def test_a_velocity_does_not_live_in_the_callers_gradient() -> None:
     gradient = np.ones(2)
     optimizer = SGD({"W": np.zeros(2)}, 0.1, momentum=0.9)
@@ -204,6 +210,16 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], list[str]]] = 
         ["params['W'] is read-only", "W.copy()"],
     ),
     "gradient unknown": (lambda: Adam(ONE).step({"V": np.ones(2)}), ValueError, ["['W']", "['V']", "given to Adam"]),
+    "one gradient missing, one unknown": (
+        lambda: Adam({"W": np.ones(2), "b": np.ones(1)}).step({"W": np.ones(2), "V": np.ones(2)}),
+        ValueError,
+        ["lack the parameters ['b']", "unknown ones ['V']"],
+    ),
+    "gradient of another dtype": (
+        lambda: Adam(ONE).step({"W": np.ones(2, np.float32)}),
+        TypeError,
+        ["grads['W'] is float32, params['W'] is float64"],
+    ),
     "no update": (lambda: Optimizer(ONE, 0.1).step(ONE), NotImplementedError, ["_update"]),
 }
 
