@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from reference_impls.datasets.mnist_errors import MNISTUnavailable
 from reference_impls.datasets.mnist_places import cache_directory
 
 NAME = "parity.npz"
+STALE = 60.0  # seconds
 SETTINGS = "settings"  # beside the arrays of `TrainingRun.snapshot`, none of which is called so
 
 
@@ -52,12 +54,19 @@ class CheckpointFile:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)
+            self._sweep()
         except OSError as problem:
             raise UsageError(
                 f"cannot write the checkpoint {self.path}: {problem.strerror}; pass --checkpoint DIR"
             ) from None
         finally:
             with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Delete what a kill in the middle of a save left: a save takes a second, what is a minute old is nobody's."""
+        for partial in self.directory.glob(f"{NAME}.*.partial"):
+            if partial.stat().st_mtime < time.time() - STALE:
                 partial.unlink(missing_ok=True)
 
     def load(self) -> dict[str, Values] | None:
@@ -69,7 +78,7 @@ class CheckpointFile:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as held:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as held:
                 arrays = {name: held[name] for name in held.files}
             saved = json.loads(str(arrays.pop(SETTINGS)))
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -83,7 +92,8 @@ class CheckpointFile:
 
     def remove(self) -> None:
         """Of a run that is over; the directory too, where nothing else is in it."""
-        self.path.unlink(missing_ok=True)
+        for file in (self.path, *self.directory.glob(f"{NAME}.*.partial")):
+            file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.directory.rmdir()
 
