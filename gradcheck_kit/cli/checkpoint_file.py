@@ -98,8 +98,8 @@ class CheckpointFile:
             self.directory.rmdir()
 
 
-def default_directory(settings: Mapping[str, Any]) -> Path:
-    """A directory in the user's cache for the runs with these settings alone.
+def default_directory(identity: Mapping[str, Any]) -> Path:
+    """A directory in the user's cache for the runs of this identity alone, plain JSON values.
 
     Raises:
         UsageError: no home directory is known.
@@ -108,7 +108,7 @@ def default_directory(settings: Mapping[str, Any]) -> Path:
         cache = cache_directory(os.environ, sys.platform).parent
     except MNISTUnavailable:
         raise UsageError("no home directory is known to keep checkpoints in; pass --checkpoint DIR") from None
-    return cache / "parity" / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    return cache / "parity" / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

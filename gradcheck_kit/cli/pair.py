@@ -1,7 +1,7 @@
 """Two trainees of the user's own, and the data that the reference's module gives for them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.cli.parity_options import with_defaults
 from gradcheck_kit.cli.target import Module, imported, own_frames, split
+from gradcheck_kit.side_by_side.checkpoint import obstacle
 from gradcheck_kit.side_by_side.scene import Batch
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
-from gradcheck_kit.side_by_side.trainee import Trainee, Values, offered
+from gradcheck_kit.side_by_side.trainee import Trainee, Values
 from gradcheck_kit.side_by_side.training import TrainingRun
 from gradcheck_kit.subject import UsageError
 
@@ -40,12 +42,8 @@ class Pair:
 
     @property
     def not_kept(self) -> str | None:
-        """Why the progress of this pair cannot be saved; None if it can."""
-        for side in (self.reference, self.candidate):
-            lacking = [method for method in ("state", "load_state") if offered(side, method) is None]
-            if lacking:
-                return f"{side.name} has no {' and no '.join(lacking)} (docs/parity.md)"
-        return None
+        """Why the progress of this pair, once its training was made, cannot be saved; None if it can."""
+        return obstacle(self.reference) or obstacle(self.candidate)
 
     def training(self) -> TrainingRun:
         """Both sides at the start; their first step is made twice, to note what is not deterministic."""
@@ -53,8 +51,12 @@ class Pair:
 
 
 @contextmanager
-def imported_pair(spelled: Sequence[str], epochs: int, batch_size: int, seed: int) -> Iterator[Pair]:
+def imported_pair(spelled: Sequence[str], typed: Mapping[str, int | None]) -> Iterator[Pair]:
     """Both sides, their modules imported as long as this lasts.
+
+    Args:
+        spelled: where the reference and the candidate are.
+        typed: epochs, batch and seed, None where they were not typed.
 
     Raises:
         UsageError: a name that is not there, an object that is no trainee, no data; and what the user's code raises.
@@ -67,7 +69,7 @@ def imported_pair(spelled: Sequence[str], epochs: int, batch_size: int, seed: in
             reference = _trainee(module.get(name), spelled[0])
             candidate = _trainee(other.get(other_name), spelled[1])
             batch, examples = _batch(module)
-            schedule = _schedule(module, reference, examples, (epochs, batch_size, seed))
+            schedule = _schedule(module, reference, examples, typed)
             test = _called(module, "test")
         sources = {spelled[0]: _source(module), spelled[1]: _source(other)}
         yield Pair(reference, candidate, schedule, batch, _checked_test(module, test), sources)
@@ -114,10 +116,13 @@ def _batch(module: Module) -> tuple[Batch, int | None]:
     return taken, len(labels)
 
 
-def _schedule(module: Module, reference: Trainee, examples: int | None, numbers: tuple[int, int, int]) -> Schedule:
+def _schedule(module: Module, reference: Trainee, examples: int | None, typed: Mapping[str, int | None]) -> Schedule:
     """The module's own, else one from the reference's own parameters."""
     given = _called(module, "schedule")
     if isinstance(given, Schedule):
+        unheeded = [f"--{name}" for name, value in typed.items() if value is not None]
+        if unheeded:
+            raise UsageError(f"{', '.join(unheeded)}: {module.spelled} brings its own schedule; leave it out")
         if examples is not None and given.examples != examples:
             raise UsageError(f"{module.spelled}: the schedule is of {given.examples} examples, data has {examples}")
         return given
@@ -126,8 +131,8 @@ def _schedule(module: Module, reference: Trainee, examples: int | None, numbers:
     if examples is None:
         raise UsageError(f"{module.spelled} gives a batch function and no schedule; write one, or {DATA}")
     start = {name: np.array(values, np.float64) for name, values in _start(module, reference).items()}
-    epochs, batch_size, seed = numbers
-    return Schedule(start, examples, batch_size, epochs, seed)
+    numbers = with_defaults(typed)
+    return Schedule(start, examples, numbers["batch"], numbers["epochs"], numbers["seed"])
 
 
 def _start(module: Module, reference: Trainee) -> Any:

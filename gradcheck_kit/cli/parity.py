@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from gradcheck_kit.cli import json_file
 from gradcheck_kit.cli.checkpoint_file import CheckpointFile, default_directory
 from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.cli.pair import imported_pair, told_as_usage
+from gradcheck_kit.cli.parity_options import DEFAULTS, with_defaults
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import SCHEMA
 from gradcheck_kit.side_by_side.schedule import Schedule
@@ -76,15 +78,16 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _job(options: argparse.Namespace, screen: Screen) -> Iterator[Job]:
+    typed = {name: getattr(options, name) for name in DEFAULTS}
     if options.sides == ["mnist"]:
-        with _of_mnist(options, screen) as job:
+        with _of_mnist(options, with_defaults(typed), screen) as job:
             yield job
         return
-    numbers = (options.epochs, options.batch, options.seed)
-    with imported_pair(options.sides, *numbers) as pair:
+    with imported_pair(options.sides, typed) as pair:
         with told_as_usage():
             made = pair.training()
             first = pair.batch(next(pair.schedule.epoch(0)))
+            not_kept = pair.not_kept
         settings = {
             "sides": " ".join(options.sides),
             "schedule": pair.schedule.fingerprint,
@@ -93,11 +96,11 @@ def _job(options: argparse.Namespace, screen: Screen) -> Iterator[Job]:
         }
         names = (pair.reference.name, pair.candidate.name)
         name, where = " beside ".join(reversed(options.sides)), f"{pair.reference.dtype} {pair.reference.device}"
-        yield Job(name, where, pair.schedule, made, names, settings, not_kept=pair.not_kept)
+        yield Job(name, where, pair.schedule, made, names, settings, not_kept=not_kept)
 
 
 @contextmanager
-def _of_mnist(options: argparse.Namespace, screen: Screen) -> Iterator[Job]:
+def _of_mnist(options: argparse.Namespace, numbers: dict[str, int], screen: Screen) -> Iterator[Job]:
     try:
         from gradcheck_kit.cli import mnist_run
     except ImportError as error:
@@ -108,13 +111,13 @@ def _of_mnist(options: argparse.Namespace, screen: Screen) -> Iterator[Job]:
         options.model or "mlp",
         options.optimizer or "sgd",
         options.lr,
-        options.batch,
+        numbers["batch"],
         options.dtype or "float64",
         expect_device(options.device or "cpu"),
     )
     with screen.downloading() as progress:
         data = mnist_run.load(options.mnist_dir, progress)
-    plan = mnist_run.schedule(setting, options.seed, options.epochs, len(data.train_labels))
+    plan = mnist_run.schedule(setting, numbers["seed"], numbers["epochs"], len(data.train_labels))
     settings = {
         "sides": "mnist",
         "model": setting.model,
@@ -122,16 +125,14 @@ def _of_mnist(options: argparse.Namespace, screen: Screen) -> Iterator[Job]:
         "lr": setting.learning_rate,
         "dtype": setting.dtype,
         "device": setting.device,
-        "batch": options.batch,
-        "epochs": options.epochs,
-        "seed": options.seed,
+        **numbers,
         "schedule": plan.fingerprint,
     }
     with mnist_run.comparable_torch():
         made = mnist_run.training(data, plan, setting, repeat=True)
         sides = (f"torch {setting.device}", "NumPy")
         where = f"{setting.dtype} {setting.device}"
-        yield Job(setting.title, where, plan, made, sides, settings, setting.bar(options.epochs))
+        yield Job(setting.title, where, plan, made, sides, settings, setting.bar(numbers["epochs"]))
 
 
 # ---------------------------------------------------------------- training, kept after every epoch
@@ -144,7 +145,9 @@ def _checkpoint(job: Job, options: argparse.Namespace, screen: Screen) -> Checkp
             raise UsageError(f"--resume, --checkpoint: {job.not_kept}")
         screen.note(f"no checkpoints: {job.not_kept}")
         return None
-    file = CheckpointFile(options.checkpoint or default_directory(job.settings), job.settings)
+    file = CheckpointFile(
+        options.checkpoint or default_directory({**job.settings, "folder": str(Path.cwd())}), job.settings
+    )
     snapshot = file.load()
     if not options.resume:
         if snapshot is not None:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ reference and a candidate of your own, each path/to/file.py:Name or package.modu
 
 MODELS = ("mlp", "lenet")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
+DEFAULTS = {"epochs": 5, "batch": 100, "seed": 0}  # not argparse's: a pair's own schedule allows none to be typed
 DTYPES = ("float64", "float32")
 OF_MNIST = ("model", "optimizer", "lr", "dtype", "device", "mnist_dir")
 
@@ -38,11 +40,9 @@ def add_to(commands: Any) -> None:
 
 def _add_the_run(parser: Any) -> None:
     count, file = option_types.positive, option_types.output
-    parser.add_argument("--epochs", type=count, default=5, metavar="N", help="epochs of training (default 5)")
-    parser.add_argument("--batch", type=count, default=100, metavar="N", help="examples in a step (default 100)")
-    parser.add_argument(
-        "--seed", type=option_types.seed, default=0, metavar="N", help="of the start and the batches (default 0)"
-    )
+    parser.add_argument("--epochs", type=count, metavar="N", help="epochs of training (default 5)")
+    parser.add_argument("--batch", type=count, metavar="N", help="examples in a step (default 100)")
+    parser.add_argument("--seed", type=option_types.seed, metavar="N", help="of the start and the batches (default 0)")
     parser.add_argument("--json", type=file, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
         "--plot", type=file, metavar="FILE.png", help="draw both losses, their difference and every tensor's drift"
@@ -84,6 +84,11 @@ def _expect_a_pair(options: argparse.Namespace) -> None:
     typed = [f"--{name.replace('_', '-')}" for name in OF_MNIST if getattr(options, name) is not None]
     if typed:
         raise UsageError(f"{', '.join(typed)}: of parity mnist alone; your own trainees bring theirs, so leave it out")
+
+
+def with_defaults(typed: Mapping[str, int | None]) -> dict[str, int]:
+    """The options of `DEFAULTS`, where None was not typed."""
+    return {name: DEFAULTS[name] if value is None else value for name, value in typed.items()}
 
 
 def _learning_rate(text: str) -> float:

@@ -1,6 +1,5 @@
 """What `gradcheck-kit` prints: tables and live progress on a terminal, plain lines elsewhere."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -138,7 +137,7 @@ class Screen:
         table.add_column(f"{report.dtype}, epoch", justify="right")
         for side in sides:
             table.add_column(f"train loss {side.name}", justify="right")
-        scored = [side for side in sides if side.test_accuracy and not math.isnan(side.test_accuracy[0])]
+        scored = [side for side in sides if side.test_accuracy]
         for side in scored:
             table.add_column(f"test accuracy {side.name}", justify="right")
         for epoch in range(len(report.candidate.train_loss)):

@@ -17,7 +17,10 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side's facts: the mean training loss and the test accuracy of every epoch, and its seconds of training."""
+    """One side's facts: the mean training loss and the test accuracy of every epoch, and its seconds of training.
+
+    A side that offers no accuracy has none.
+    """
 
     name: str
     device: str

@@ -109,6 +109,11 @@ class TorchTrainee:
     def state(self) -> Named:
         return {key: _numpy(self._seen(key, t)) for key, t in state_of(self._optimizer, self._own).items()}
 
+    def unsaved(self) -> list[str]:
+        """Modules with buffers, such as batch norm's running statistics, and those that drop at random."""
+        held = [(n, m) for n, m in self._module.named_modules() if [*m.buffers(recurse=False)] or _draws(m)]
+        return [f"{name} {type(module).__name__}".strip() for name, module in held]
+
     def load_state(self, parameters: Named, state: Named) -> None:
         self.load(parameters)
         tensors = {key: self._seen(key, torch.tensor(np.asarray(values))) for key, values in state.items()}
@@ -147,3 +152,7 @@ def _numpy(tensor: Tensor) -> Values:
     held = tensor.detach().cpu()
     array: Values = (held.float() if held.dtype is torch.bfloat16 else held).numpy()
     return array
+
+
+def _draws(module: torch.nn.Module) -> bool:
+    return "Dropout" in type(module).__name__ or isinstance(module, torch.nn.RReLU)

@@ -278,6 +278,6 @@ class TrainingRun:
             self._sides[i].name,
             self._sides[i].device,
             tuple(losses[i] for losses in self.trace.train_loss),
-            tuple(accuracies[i] for accuracies in self.trace.accuracy),
+            tuple(pair[i] for pair in self.trace.accuracy if not math.isnan(pair[i])),
             self.trace.seconds[i],
         )

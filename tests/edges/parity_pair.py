@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
+from reference_impls.layers import Affine, Dropout, ReLU
 from reference_impls.networks import MLP
+from reference_impls.networks.classifier import Classifier
 from reference_impls.optimizers import Adam
 
 SIZES = [6, 5, 3]
@@ -77,6 +79,22 @@ class WithoutState:
         self._inner = made("inner", 3)
         self.load, self.parameters = self._inner.load, self._inner.parameters
         self.loss_and_gradients, self.step = self._inner.loss_and_gradients, self._inner.step
+
+
+def dropping() -> NumPyTrainee:
+    affine = [Affine(np.ones(shape), np.zeros(shape[1])) for shape in ((6, 5), (5, 3))]
+    layers = [affine[0], ReLU(), Dropout(0.5, np.random.default_rng(0)), affine[1]]
+    return NumPyTrainee("dropping", Classifier(layers), lambda p: Adam(p, 0.02))
+
+
+def torch_dropping() -> Any:
+    import torch
+
+    from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
+
+    module = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Dropout(), torch.nn.Linear(5, 3)).double()
+    optimizer = torch.optim.Adam(module.parameters())
+    return TorchTrainee("dropping", module, optimizer, torch.nn.functional.cross_entropy)
 
 
 no_trainee = 3.0

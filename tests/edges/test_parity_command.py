@@ -81,7 +81,7 @@ def test_a_loss_that_did_not_fall_exits_3() -> None:
     assert main(arguments) == 3
 
 
-def test_the_module_may_bring_its_own_schedule_batches_and_start(folder: Path) -> None:
+def test_the_module_may_bring_its_own_schedule_batches_and_start(folder: Path, capsys: Capture) -> None:
     with (folder / "pair.py").open("a", encoding="utf-8") as file:
         file.write(
             "\nfrom gradcheck_kit.side_by_side.schedule import Schedule\n"
@@ -89,7 +89,9 @@ def test_the_module_may_bring_its_own_schedule_batches_and_start(folder: Path) -
             "schedule = Schedule(start, 100, 50, 3, 9)\n"
             "def batch(indices): return inputs[indices], labels[indices]\n"
         )
-    assert parity("candidate", "--json", "out.json") == 0
+    assert parity("candidate") == 2
+    assert "--epochs, --batch: pair.py brings its own schedule" in capsys.readouterr().err
+    assert main(["parity", "pair.py:reference", "pair.py:candidate", "--json", "out.json"]) == 0
     assert told("out.json")["schedule"].items() >= {"examples": 100, "batch_size": 50, "epochs": 3, "seed": 9}.items()
 
 
@@ -217,10 +219,19 @@ def test_what_a_kill_in_a_save_left_is_swept_and_a_save_in_progress_is_not(folde
 
 
 def test_a_trainee_without_state_is_trained_without_checkpoints_and_says_so(capsys: Capture) -> None:
-    assert parity("WithoutState") == 0
+    assert parity("WithoutState", "--json", "out.json") == 0
+    assert told("out.json")["candidate"]["test_accuracy"] == [], "it offers none"
     assert "no checkpoints: without state has no state" in capsys.readouterr().err
     assert parity("WithoutState", "--resume") == 2
-    assert "without state has no state and no load_state" in capsys.readouterr().err
+    assert "without state has no state() and no load_state()" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("side", "layer"), [("dropping", "2 Dropout"), ("torch_dropping", "1 Dropout")])
+def test_a_trainee_whose_state_does_not_hold_its_randomness_is_not_taken_up_again(
+    side: str, layer: str, capsys: Capture
+) -> None:
+    assert parity(side, "--resume", reference=side) == 2
+    assert f"does not hold that of {layer}" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- bad calls
