@@ -178,7 +178,7 @@ def _train(job: Job, file: CheckpointFile | None, screen: Screen) -> None:
 
 def _results(job: Job, report: ParityReport) -> dict[str, Any]:
     """The JSON report; `trace` is equal where two runs were, at every step and to the last bit."""
-    steps = [report.losses, report.drift, report.allowed, *report.tensor_drift.values()]
+    steps = [report.losses, report.drift, report.allowed, report.loss_allowed, *report.tensor_drift.values()]
     reached = min(_last(report.reference.test_accuracy), _last(report.candidate.test_accuracy))
     return {
         "schema": SCHEMA,

@@ -70,10 +70,9 @@ def _difference(axes: "Axes", report: ParityReport) -> None:
     steps = np.arange(1, len(report.losses) + 1)
     with np.errstate(invalid="ignore"):  # of two infinite losses
         apart = np.abs(report.losses[:, 0] - report.losses[:, 1])
-        explained = report.allowed[1:] * np.maximum(1.0, np.abs(report.losses[:, 0]))
     equal = f"|difference|; none at\n{int(np.sum(apart == 0)):,} of {len(steps):,} steps"
     axes.semilogy(steps, _drawn(apart), ".", color="black", markersize=3, label=equal)
-    _band(axes, steps, explained, [apart], report)
+    _band(axes, steps, report.loss_allowed, [apart], report)
     axes.set_ylabel("|difference of the losses|, unit of the loss")
 
 
