@@ -16,6 +16,8 @@ from gradcheck_kit.side_by_side.torch_stages import Watch
 from gradcheck_kit.side_by_side.trainee import Named, Values
 from gradcheck_kit.subject import UsageError
 
+ROWS_AT_ONCE = 500  # the activations of ten thousand images at once would fill gigabytes
+
 Layout = Mapping[str, tuple[str, bool]]
 
 
@@ -81,7 +83,9 @@ class TorchTrainee:
         modes = [(module, module.training) for module in self._module.modules()]
         self._module.eval()
         try:
-            predicted = self._module(self._tensor(inputs)).argmax(1)
+            starts = range(0, max(len(inputs), 1), ROWS_AT_ONCE)
+            parts = [self._module(self._tensor(inputs[start : start + ROWS_AT_ONCE])) for start in starts]
+            predicted = torch.cat(parts).argmax(1)
         finally:
             for module, training in modes:
                 module.training = training
