@@ -68,6 +68,8 @@ def imported_pair(spelled: Sequence[str], typed: Mapping[str, int | None]) -> It
         with told_as_usage():
             reference = _trainee(module.get(name), spelled[0])
             candidate = _trainee(other.get(other_name), spelled[1])
+            if candidate is reference:
+                raise UsageError(f"{' and '.join(spelled)} are one trainee; name two, or a function that makes one")
             batch, examples = _batch(module)
             schedule = _schedule(module, reference, examples, typed)
             test = _called(module, "test")

@@ -97,4 +97,5 @@ def torch_dropping() -> Any:
     return TorchTrainee("dropping", module, optimizer, torch.nn.functional.cross_entropy)
 
 
+one_trainee = candidate()
 no_trainee = 3.0

@@ -243,6 +243,7 @@ BAD_CALLS: dict[str, tuple[list[str], str]] = {
     "no such name": (["pair.py:reference", "pair.py:candidat"], "candidate"),
     "no such file": (["pai.py:reference", "pair.py:candidate"], "pai.py"),
     "no trainee": (["pair.py:reference", "pair.py:no_trainee"], "gives a float, which lacks load"),
+    "one trainee twice": (["pair.py:one_trainee", "pair.py:one_trainee"], "are one trainee; name two"),
     "no such device": (["mnist", "--device", "cuda:99"], "cuda:99"),
 }
 
