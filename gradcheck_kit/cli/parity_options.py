@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck_kit.cli import option_types
+from gradcheck_kit.cli.check_options import LONGEST_ERROR
 from gradcheck_kit.cli.exit_codes import MEANING
 from gradcheck_kit.subject import UsageError
 
@@ -73,6 +74,7 @@ def _add_those_of_mnist(group: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     if options.sides != ["mnist"]:
         _expect_a_pair(options)
+        options.longest_error = LONGEST_ERROR
     from gradcheck_kit.cli import parity
 
     return parity.run(options)

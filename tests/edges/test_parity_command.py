@@ -280,6 +280,13 @@ def test_a_module_that_lacks_something_is_told_what(folder: Path, line: str, wor
     assert words in capsys.readouterr().err
 
 
+def test_a_long_error_of_the_users_is_cut(folder: Path, capsys: Capture) -> None:
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write("\ndef data(): raise ValueError('\\n'.join(map(str, range(100))))\n")
+    assert parity("candidate") == 2
+    assert len(capsys.readouterr().err.splitlines()) <= 11
+
+
 def test_an_error_in_the_users_step_exits_2_with_its_line(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setenv("PARITY_STEPS", "9")
     monkeypatch.setenv("PARITY_FATE", "raises")
