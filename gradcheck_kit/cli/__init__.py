@@ -53,6 +53,7 @@ def command_line() -> Parser:
         data_options,
         doctor_options,
         inventory_options,
+        parity_options,
         report_options,
         verify_options,
     )
@@ -62,6 +63,7 @@ def command_line() -> Parser:
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
     for options in (
         check_options,
+        parity_options,
         verify_options,
         doctor_options,
         data_options,

@@ -1,6 +1,8 @@
-"""The parity run of `verify`: the hand-written MLP beside the same torch model, on the full MNIST."""
+"""A training run on the full MNIST: a hand-written NumPy network beside the same one in torch."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +10,41 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gradcheck_kit.cli.mnist_networks import BARS, MODELS, OPTIMIZERS, DType
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
 from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
-from gradcheck_kit.side_by_side.training import ParityReport, Progress, train_parity
+from gradcheck_kit.side_by_side.training import TrainingRun
 from gradcheck_kit.subject import UsageError
 from reference_impls.datasets import mnist
-from reference_impls.networks import MLP
-from reference_impls.optimizers import SGD
 
-SIZES = (784, 128, 10)
 BATCH_SIZE = 100
-LEARNING_RATE = 0.1
-TITLE = f"MNIST {'-'.join(map(str, SIZES))}, batch {BATCH_SIZE}, SGD {LEARNING_RATE}"
 
-# nn.Linear keeps its weight as (out, in); the layers of nn.Sequential are numbered with the ReLU between.
-LAYOUT = {"0.W": ("0.weight", True), "0.b": ("0.bias", False), "1.W": ("2.weight", True), "1.b": ("2.bias", False)}
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained, and how; `device` is torch's. `lr` left out is the optimiser's usual one."""
+
+    model: str = "mlp"
+    optimizer: str = "sgd"
+    lr: float | None = None
+    batch_size: int = BATCH_SIZE
+    dtype: str = "float64"
+    device: str = "cpu"
+
+    @property
+    def learning_rate(self) -> float:
+        return OPTIMIZERS[self.optimizer].lr if self.lr is None else self.lr
+
+    @property
+    def title(self) -> str:
+        model, optimizer = MODELS[self.model].title, OPTIMIZERS[self.optimizer].title
+        return f"MNIST {model}, batch {self.batch_size}, {optimizer} {self.learning_rate:g}"
+
+    def bar(self, epochs: int) -> float | None:
+        """The test accuracy that a right program reaches after so many epochs; None where that was not measured."""
+        known = BARS.get((self.model, self.optimizer, self.learning_rate), {}) if self.batch_size == BATCH_SIZE else {}
+        return max((share for after, share in known.items() if after <= epochs), default=None)
 
 
 def load(directory: Path | None, progress: mnist.Progress | None = None) -> mnist.MNIST:
@@ -34,40 +55,52 @@ def load(directory: Path | None, progress: mnist.Progress | None = None) -> mnis
         raise UsageError(str(error)) from None
 
 
-def schedule(seed: int, epochs: int, examples: int) -> Schedule:
-    """He-initialised weights and the order of the batches."""
-    start = MLP(list(SIZES), np.random.default_rng(seed))
+def schedule(setting: Setting, seed: int, epochs: int, examples: int) -> Schedule:
+    """He-initialised weights and the order of the batches; the same for every dtype and device."""
+    start = MODELS[setting.model].ours(np.random.default_rng(seed), np.float64)
     parameters = {name: values.astype(np.float64) for name, values in start.params.items()}
-    return Schedule(parameters, examples, BATCH_SIZE, epochs, seed)
+    return Schedule(parameters, examples, setting.batch_size, epochs, seed)
 
 
-def run(
-    data: mnist.MNIST,
-    plan: Schedule,
-    dtype: type[np.floating[Any]],
-    device: str,
-    progress: Callable[[Progress], None] | None = None,
-) -> ParityReport:
-    """Train both in one dtype, torch on `device`, and compare them at every step."""
-    network = MLP(list(SIZES), np.random.default_rng(0), dtype=dtype)
-    candidate = NumPyTrainee("NumPy", network, lambda params: SGD(params, LEARNING_RATE))
+def training(data: mnist.MNIST, plan: Schedule, setting: Setting, *, repeat: bool = False) -> TrainingRun:
+    """Both sides at the start of the plan, torch the reference."""
+    image, dtype = MODELS[setting.model].image, getattr(np, setting.dtype)
 
     def batch(indices: Indices) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        return _scaled(data.train_images[indices], dtype), data.train_labels[indices].astype(np.int64)
+        return _scaled(data.train_images[indices], image, dtype), data.train_labels[indices].astype(np.int64)
 
-    test = _scaled(data.test_images, dtype), data.test_labels.astype(np.int64)
-    return train_parity(_torch_side(dtype, device), candidate, plan, batch, test=test, name=TITLE, progress=progress)
-
-
-def _torch_side(dtype: type[np.floating[Any]], device: str) -> TorchTrainee:
-    inputs, hidden, classes = SIZES
-    module = torch.nn.Sequential(torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, classes))
-    module = module.to(device=device, dtype=getattr(torch, dtype.__name__))
-    optimizer = torch.optim.SGD(module.parameters(), lr=LEARNING_RATE)
-    return TorchTrainee(f"torch {device}", module, optimizer, torch.nn.functional.cross_entropy, LAYOUT)
+    test = _scaled(data.test_images, image, dtype), data.test_labels.astype(np.int64)
+    return TrainingRun(_torch_side(setting), _numpy_side(setting, dtype), plan, batch, test=test, repeat=repeat)
 
 
-def _scaled(images: npt.NDArray[np.uint8], dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
-    """Images as rows of numbers between 0 and 1."""
-    pixels: npt.NDArray[Any] = images.reshape(len(images), -1).astype(dtype) / dtype(255)
+@contextmanager
+def comparable_torch() -> Iterator[None]:
+    """One thread, since two on skinny matrix products only wait for one another, and no TF32 in place of float32."""
+    threads, shortened = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = shortened
+
+
+def _numpy_side(setting: Setting, dtype: DType) -> NumPyTrainee:
+    network = MODELS[setting.model].ours(np.random.default_rng(0), dtype)
+    optimizer = OPTIMIZERS[setting.optimizer]
+    return NumPyTrainee("NumPy", network, lambda p: optimizer.ours(p, lr=setting.learning_rate, **optimizer.numbers))
+
+
+def _torch_side(setting: Setting) -> TorchTrainee:
+    model, optimizer = MODELS[setting.model], OPTIMIZERS[setting.optimizer]
+    module = model.theirs().to(device=setting.device, dtype=getattr(torch, setting.dtype))
+    made = optimizer.theirs(module.parameters(), lr=setting.learning_rate, **optimizer.numbers)
+    name = f"torch {setting.device}"
+    return TorchTrainee(name, module, made, torch.nn.functional.cross_entropy, model.layout)
+
+
+def _scaled(images: npt.NDArray[np.uint8], image: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:
+    """Numbers between 0 and 1, every example in the shape `image`."""
+    pixels: npt.NDArray[Any] = images.reshape(len(images), *image).astype(dtype) / dtype(255)
     return pixels

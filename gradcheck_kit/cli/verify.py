@@ -1,12 +1,8 @@
 """`gradcheck-kit verify`: the layer table, then the parity run, then one verdict."""
 
 import argparse
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 try:
     import torch
@@ -17,9 +13,10 @@ except ImportError as error:
 
     raise UsageError(f"verify needs {error.name}: pip install 'gradcheck-kit[all]'") from None
 
-from gradcheck_kit.cli import layer_rows, mnist_run
+from gradcheck_kit.cli import json_file, layer_rows, mnist_run
 from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.cli.layer_rows import Row
+from gradcheck_kit.cli.mnist_run import Setting
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import SCHEMA
 from gradcheck_kit.side_by_side.training import ParityReport
@@ -65,14 +62,10 @@ class Results:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command; returns its exit code."""
     devices, no_cuda = _devices(options.device)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # two threads on skinny matrix products only wait for one another
-    try:
+    with mnist_run.comparable_torch():
         results = _results(options, devices, no_cuda, Screen())
-    finally:
-        torch.set_num_threads(threads)
     if options.json:
-        _write(options.json, json.dumps(results.to_dict(), indent=2, allow_nan=False) + "\n")
+        json_file.write(options.json, results.to_dict())
     return EXIT_CODES[results.verdict]
 
 
@@ -98,12 +91,16 @@ def _train(
     """The parity runs: float64 on every device, which the verdict rests on, and float32 beside."""
     with screen.downloading() as progress:
         data = mnist_run.load(options.mnist_dir, progress)
-    plan = mnist_run.schedule(options.seed, options.epochs, len(data.train_labels))
-    screen.training_title(mnist_run.TITLE, plan)
-    for dtype in (np.float64, np.float32):
+    plan = mnist_run.schedule(Setting(), options.seed, options.epochs, len(data.train_labels))
+    screen.training_title(Setting().title, plan)
+    for dtype in ("float64", "float32"):
         for device in devices:
-            with screen.training(f"{dtype.__name__} {device}", plan) as advance:
-                results.parity.append(mnist_run.run(data, plan, dtype, device, advance))
+            setting = Setting(dtype=dtype, device=device)
+            run = mnist_run.training(data, plan, setting)
+            with screen.training(f"{dtype} {device}", plan, ("torch", "NumPy")) as advance:
+                while not run.done:
+                    run.epoch(advance)
+            results.parity.append(run.report(setting.title))
             screen.training_result(results.parity[-1])
     if no_cuda is not None:
         results.not_run.append(f"MNIST parity beside torch on cuda: {no_cuda}")
@@ -126,10 +123,3 @@ def _devices(wanted: str) -> tuple[list[str], str | None]:
     if wanted in present:
         return [wanted], None
     raise UsageError(f"--device {wanted}: there is {', '.join(['cpu', *present])}; pass one of these, or auto")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise UsageError(f"cannot write {path}: {problem.strerror}") from None

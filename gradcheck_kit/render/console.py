@@ -83,13 +83,14 @@ class Screen:
         self._out.print(Text.assemble((title, "bold"), f": {examples}; same start and batches on both sides"))
 
     @contextmanager
-    def training(self, what: str, plan: Schedule) -> Iterator[Callable[[Progress], None]]:
-        """Live progress with both losses; without a terminal, a line an epoch."""
+    def training(self, what: str, plan: Schedule, sides: tuple[str, str]) -> Iterator[Callable[[Progress], None]]:
+        """Live progress with both losses; without a terminal, a line an epoch. `sides`: reference, candidate."""
+        reference, candidate = sides
         if not self._passing.is_terminal:
 
             def line(now: Progress) -> None:
                 if now.step % plan.steps_per_epoch == 0:
-                    losses = f"batch loss NumPy {now.candidate_loss:.4f}, torch {now.reference_loss:.4f}"
+                    losses = f"batch loss {candidate} {now.candidate_loss:.4f}, {reference} {now.reference_loss:.4f}"
                     self._passing.print(f"{what}: epoch {now.epoch + 1} of {plan.epochs}, {losses}")
 
             yield line
@@ -99,28 +100,52 @@ class Screen:
             task = bars.add_task(what, total=plan.steps, losses="")
 
             def advance(now: Progress) -> None:
-                losses = f"loss NumPy {now.candidate_loss:.4f}  torch {now.reference_loss:.4f}"
+                losses = f"loss {candidate} {now.candidate_loss:.4f}  {reference} {now.reference_loss:.4f}"
                 bars.update(task, completed=now.step, losses=losses)
 
             yield advance
 
     def training_result(self, report: ParityReport) -> None:
         """Each epoch on both sides, the largest differences, the facts, and in float64 the verdict."""
+        self._epochs(report)
+        for line in _differences(report):
+            self._out.print(Text(f"  {line}"))
+
+    def parity_result(self, report: ParityReport, bar: float | None) -> None:
+        """Each epoch on both sides, the report, and beside it whether the test accuracy is a right program's."""
+        self._epochs(report)
+        self._out.print()
+        head, *lines = str(report).splitlines()
+        self._out.print(Text(head, style=COLOURS[report.verdict]), soft_wrap=True)
+        for line in lines:
+            self._out.print(Text(line), soft_wrap=True)
+        if bar is not None:
+            reached = min(report.reference.test_accuracy[-1], report.candidate.test_accuracy[-1])
+            told = (
+                f"{reached:.2%}, where right programs reach {bar:.1%}: {'reached' if reached >= bar else 'not reached'}"
+            )
+            self._out.print(Text(f"  fact   test accuracy {told}"))
+
+    def note(self, text: str) -> None:
+        """A line beside the results."""
+        self._passing.print(Text(text), soft_wrap=True)
+
+    def _epochs(self, report: ParityReport) -> None:
+        """A table of losses and accuracies; a side that has no accuracy has no column of it."""
         sides = (report.candidate, report.reference)
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column(f"{report.dtype}, epoch", justify="right")
         for side in sides:
             table.add_column(f"train loss {side.name}", justify="right")
-        for side in sides:
+        scored = [side for side in sides if side.test_accuracy]
+        for side in scored:
             table.add_column(f"test accuracy {side.name}", justify="right")
         for epoch in range(len(report.candidate.train_loss)):
             losses = [f"{side.train_loss[epoch]:.6f}" for side in sides]
-            accuracies = [f"{side.test_accuracy[epoch]:.2%}" for side in sides]
+            accuracies = [f"{side.test_accuracy[epoch]:.2%}" for side in scored]
             table.add_row(str(epoch + 1), *losses, *accuracies)
         self._out.print()
         self._out.print(table)
-        for line in _differences(report):
-            self._out.print(Text(f"  {line}"))
 
     def wrote(self, path: Path) -> None:
         self._out.print(f"wrote {path}")

@@ -78,6 +78,12 @@ class NumPyTrainee:
         own = getattr(self._optimizer, "state_dict", None)
         return None if own is None else own()
 
+    def unsaved(self) -> list[str]:
+        """Layers with running statistics or with a generator of their own."""
+        layers = enumerate(getattr(self._network, "layers", ()))
+        held = [(n, layer) for n, layer in layers if getattr(layer, "buffers", None) or hasattr(layer, "rng")]
+        return [f"{number} {type(layer).__name__}" for number, layer in held]
+
     def load_state(self, parameters: Named, state: Named) -> None:
         own = getattr(self._optimizer, "load_state_dict", None)
         if own is None:

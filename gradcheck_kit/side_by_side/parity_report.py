@@ -17,7 +17,10 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side's facts: the mean training loss and the test accuracy of every epoch, and its seconds of training."""
+    """One side's facts: the mean training loss and the test accuracy of every epoch, and its seconds of training.
+
+    A side that offers no accuracy has none.
+    """
 
     name: str
     device: str
@@ -69,7 +72,8 @@ class ParityReport:
         divergence: where the two first parted, None if they never did.
         losses: every step's loss on both sides, (steps, 2): reference, candidate.
         drift, allowed: D/‖W‖ and what rounding explains of it, before the first step and after each, (steps + 1,).
-        tensor_drift: the same by tensor, ‖ΔW‖ ÷ ‖W‖ of all parameters together.
+        loss_allowed: by how much rounding explains that the losses differ, (steps,).
+        tensor_drift: the same as drift by tensor, ‖ΔW‖ ÷ ‖W‖ of all parameters together.
         replayed: whether branch decisions were compared and followed.
         decisions: how many were compared.
         ledger: those that differed.
@@ -89,6 +93,7 @@ class ParityReport:
     losses: Vector = field(repr=False, compare=False)
     drift: Vector = field(repr=False, compare=False)
     allowed: Vector = field(repr=False, compare=False)
+    loss_allowed: Vector = field(repr=False, compare=False)
     tensor_drift: dict[str, Vector] = field(repr=False, compare=False)
     replayed: bool = False
     decisions: int = 0

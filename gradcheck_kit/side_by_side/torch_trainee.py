@@ -16,6 +16,8 @@ from gradcheck_kit.side_by_side.torch_stages import Watch
 from gradcheck_kit.side_by_side.trainee import Named, Values
 from gradcheck_kit.subject import UsageError
 
+ROWS_AT_ONCE = 500  # the activations of ten thousand images at once would fill gigabytes
+
 Layout = Mapping[str, tuple[str, bool]]
 
 
@@ -81,7 +83,9 @@ class TorchTrainee:
         modes = [(module, module.training) for module in self._module.modules()]
         self._module.eval()
         try:
-            predicted = self._module(self._tensor(inputs)).argmax(1)
+            starts = range(0, max(len(inputs), 1), ROWS_AT_ONCE)
+            parts = [self._module(self._tensor(inputs[start : start + ROWS_AT_ONCE])) for start in starts]
+            predicted = torch.cat(parts).argmax(1)
         finally:
             for module, training in modes:
                 module.training = training
@@ -108,6 +112,11 @@ class TorchTrainee:
 
     def state(self) -> Named:
         return {key: _numpy(self._seen(key, t)) for key, t in state_of(self._optimizer, self._own).items()}
+
+    def unsaved(self) -> list[str]:
+        """Modules with buffers, such as batch norm's running statistics, and those that drop at random."""
+        held = [(n, m) for n, m in self._module.named_modules() if [*m.buffers(recurse=False)] or _draws(m)]
+        return [f"{name} {type(module).__name__}".strip() for name, module in held]
 
     def load_state(self, parameters: Named, state: Named) -> None:
         self.load(parameters)
@@ -147,3 +156,7 @@ def _numpy(tensor: Tensor) -> Values:
     held = tensor.detach().cpu()
     array: Values = (held.float() if held.dtype is torch.bfloat16 else held).numpy()
     return array
+
+
+def _draws(module: torch.nn.Module) -> bool:
+    return "Dropout" in type(module).__name__ or isinstance(module, torch.nn.RReLU)

@@ -22,7 +22,8 @@ class Trace:
     Attributes:
         losses: (reference, candidate) after every step.
         drift, allowed: D/‖W‖ and the law's bound on it, at the start and after every step.
-        tensor_drift: the same of each tensor.
+        loss_allowed: by how much the losses may differ, after every step.
+        tensor_drift: the same as drift of each tensor.
         train_loss, accuracy: (reference, candidate) of every epoch.
         seconds: of training, on both sides.
         divergence, ledger, decisions, notes: as in the report.
@@ -32,6 +33,7 @@ class Trace:
     losses: list[tuple[float, float]] = field(default_factory=list)
     drift: list[float] = field(default_factory=list)
     allowed: list[float] = field(default_factory=list)
+    loss_allowed: list[float] = field(default_factory=list)
     tensor_drift: dict[str, list[float]] = field(default_factory=dict)
     train_loss: list[tuple[float, float]] = field(default_factory=list)
     accuracy: list[tuple[float, float]] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Trace:
             "open": [asdict(cause) for cause in self.open],
         }
         tensors = {f"tensor_drift/{name}": np.array(values) for name, values in self.tensor_drift.items()}
-        series = {"drift": np.array(self.drift), "allowed": np.array(self.allowed), "seconds": np.array(self.seconds)}
+        series = {name: np.array(getattr(self, name), float) for name in SERIES}
         return {**pairs, **series, **tensors, "told": np.array(json.dumps(told))}
 
     @classmethod
@@ -80,8 +82,9 @@ class Trace:
             **{name: [(float(a), float(b)) for a, b in arrays[name]] for name in PAIRS},
             drift=arrays["drift"].tolist(),
             allowed=arrays["allowed"].tolist(),
-            tensor_drift=tensors,
+            loss_allowed=arrays["loss_allowed"].tolist(),
             seconds=arrays["seconds"].tolist(),
+            tensor_drift=tensors,
             divergence=None if told["divergence"] is None else Divergence(**told["divergence"]),
             ledger=ledger,
             decisions=told["decisions"],
@@ -91,6 +94,7 @@ class Trace:
 
 
 PAIRS = ("losses", "train_loss", "accuracy")
+SERIES = ("drift", "allowed", "loss_allowed", "seconds")
 
 
 def largest(values: list[float]) -> float:

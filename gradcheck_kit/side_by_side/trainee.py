@@ -1,6 +1,6 @@
 """A trainee: anything with named parameters, a loss with gradients, and a step; and what it may offer beside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -63,6 +63,9 @@ class Offers(Protocol):
 
     def load_state(self, parameters: Named, state: Named) -> None:
         """Go to these parameters and this state, as `parameters` and `state` gave them."""
+
+    def unsaved(self) -> Sequence[str]:
+        """Parts that the next steps depend on and `state` does not hold: running statistics, generators."""
 
     def set_gradients(self, gradients: Named) -> None:
         """Take these in place of the latest gradients, so that two updates can be compared given the same ones."""

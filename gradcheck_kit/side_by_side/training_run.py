@@ -238,6 +238,7 @@ class TrainingRun:
         slopes = [observer.seen().slope for observer in self._observers]
         slope = next((known for known in slopes if known is not None), None)
         allowed = loss_drift(self._unit_roundoff, step, reference, slope, self._factor)
+        self.trace.loss_allowed.append(allowed)
         if not abs(reference - candidate) <= allowed:
             self._diverged(step, "loss", abs(reference - candidate), allowed)
 
@@ -266,6 +267,7 @@ class TrainingRun:
             losses=losses,
             drift=np.array(trace.drift),
             allowed=np.array(trace.allowed),
+            loss_allowed=np.array(trace.loss_allowed),
             tensor_drift={name: np.array(values) for name, values in trace.tensor_drift.items()},
             replayed=self._replay,
             decisions=trace.decisions,
@@ -278,6 +280,6 @@ class TrainingRun:
             self._sides[i].name,
             self._sides[i].device,
             tuple(losses[i] for losses in self.trace.train_loss),
-            tuple(accuracies[i] for accuracies in self.trace.accuracy),
+            tuple(pair[i] for pair in self.trace.accuracy if not math.isnan(pair[i])),
             self.trace.seconds[i],
         )

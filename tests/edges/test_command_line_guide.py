@@ -66,7 +66,7 @@ def test_the_commands_of_the_readme_are_ones_that_the_parser_takes() -> None:
     section = README[README.index("## On the command line") :]
     (block,) = re.findall(r"^```sh\n(.*?)^```", section, flags=re.DOTALL | re.MULTILINE)
     commands = [part.strip() for line in block.splitlines() for part in line.split("&&")]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         program, *arguments = shlex.split(command, comments=True)
         assert program == "gradcheck-kit"

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gradcheck_kit.cli import mnist_run
-from gradcheck_kit.side_by_side.training import ParityReport
+from gradcheck_kit.cli import mnist_networks, mnist_run
+from gradcheck_kit.cli.mnist_run import Setting
 from gradcheck_kit.verdict import Verdict
 from reference_impls.optimizers import SGD
 
@@ -48,10 +49,13 @@ class OneStepTooFar(SGD):
 def test_a_learning_rate_that_is_off_by_a_millionth_is_another_computation_from_the_first_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mnist_run, "SGD", OneStepTooFar)
+    too_far = replace(mnist_networks.OPTIMIZERS["sgd"], ours=OneStepTooFar)
+    monkeypatch.setitem(mnist_networks.OPTIMIZERS, "sgd", too_far)
     data = mnist_run.load(None)
-    plan = mnist_run.schedule(seed=0, epochs=1, examples=len(data.train_labels))
-    report: ParityReport = mnist_run.run(data, plan, np.float64, "cpu")
+    plan = mnist_run.schedule(Setting(), seed=0, epochs=1, examples=len(data.train_labels))
+    run = mnist_run.training(data, plan, Setting())
+    run.epoch()
+    report = run.report("one step too far")
     assert report.verdict is Verdict.FAIL
     assert report.divergence is not None
     assert report.divergence.step == 1

@@ -1,0 +1,382 @@
+"""`gradcheck-kit parity`: verdicts, runs that are killed and taken up again, bad calls, and the picture."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcheck_kit
+from gradcheck_kit.cli import main, mnist_run, parity_options
+from gradcheck_kit.cli.checkpoint_file import NAME, CheckpointFile
+from gradcheck_kit.cli.mnist_networks import MODELS, OPTIMIZERS
+from gradcheck_kit.subject import UsageError
+from reference_impls.datasets import mnist
+
+ROOT = Path(gradcheck_kit.__file__).parents[1]
+SHORT = ("--epochs", "4", "--batch", "20")  # seven steps an epoch, the last of a partial batch
+EPOCHS, STEPS = 4, 28
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the pair lies and the command runs, with a cache of its own."""
+    shutil.copy(Path(__file__).with_name("parity_pair.py"), tmp_path / "pair.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def parity(candidate: str, *more: str, reference: str = "reference") -> int:
+    return main(["parity", f"pair.py:{reference}", f"pair.py:{candidate}", *SHORT, *more])
+
+
+def told(path: str) -> Any:
+    """A JSON report without the seconds, which no two runs share."""
+    said = json.loads(Path(path).read_text(encoding="utf-8"))
+    for side in ("reference", "candidate"):
+        assert said[side].pop("seconds") >= 0
+    return said
+
+
+def left_behind(folder: Path) -> list[str]:
+    return [file.name for file in folder.rglob("*") if NAME in file.name]
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def test_two_right_programs_exit_0_and_the_json_holds_the_facts(folder: Path, capsys: Capture) -> None:
+    assert parity("candidate", "--json", "out.json") == 0
+    said = told("out.json")
+    assert (said["schema"], said["verdict"], said["divergence"], said["epochs"]) == (1, "PASS", None, EPOCHS)
+    assert said["worst_of_law"] <= 1
+    assert {"environment", "settings", "seed", "trace", "notes", "schedule"} <= said.keys()
+    for side in ("reference", "candidate"):
+        assert len(said[side]["train_loss"]) == len(said[side]["test_accuracy"]) == EPOCHS
+    out, error = capsys.readouterr()
+    assert "PASS: candidate beside reference" in out
+    assert "epoch 4 of 4, batch loss candidate" in error
+    assert left_behind(folder) == [], "a run that is done leaves nothing in the cache"
+
+
+def test_a_late_difference_exits_1_and_says_when_where_and_why(capsys: Capture) -> None:
+    assert parity("late", "--json", "out.json") == 1
+    first = told("out.json")["divergence"]
+    assert (first["step"], first["stage"], first["cause"]) == (18, "update", "learning-rate")
+    assert "first at step 18 (epoch 3, batch 4)" in capsys.readouterr().out
+
+
+def test_a_loss_that_did_not_fall_exits_3() -> None:
+    arguments = ["parity", "pair.py:reference", "pair.py:candidate", "--epochs", "1", "--batch", "130"]
+    assert main(arguments) == 3
+
+
+def test_the_module_may_bring_its_own_schedule_batches_and_start(folder: Path, capsys: Capture) -> None:
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write(
+            "\nfrom gradcheck_kit.side_by_side.schedule import Schedule\n"
+            "start = {name: np.asarray(p) for name, p in made('', 5).parameters().items()}\n"
+            "schedule = Schedule(start, 100, 50, 3, 9)\n"
+            "def batch(indices): return inputs[indices], labels[indices]\n"
+        )
+    assert parity("candidate") == 2
+    assert "--epochs, --batch: pair.py brings its own schedule" in capsys.readouterr().err
+    assert main(["parity", "pair.py:reference", "pair.py:candidate", "--json", "out.json"]) == 0
+    assert told("out.json")["schedule"].items() >= {"examples": 100, "batch_size": 50, "epochs": 3, "seed": 9}.items()
+
+
+# ---------------------------------------------------------------- killed, interrupted, and taken up again
+
+
+def in_a_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gradcheck_kit", "parity", "pair.py:reference", "pair.py:struck", *SHORT, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_killed_at_random_steps_and_resumed_ends_as_the_uninterrupted_one() -> None:
+    assert parity("struck", "--json", "whole.json", "--checkpoint", "whole") == 1
+    steps = np.random.default_rng(5).integers(8, 15, 3)  # each more than an epoch, which is not lost
+    for step in steps:
+        done = in_a_process(
+            *("--resume", "--checkpoint", "kept", "--json", "out.json"), PARITY_STEPS=str(step), PARITY_FATE="killed"
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert not Path("out.json").exists()
+    assert parity("struck", "--resume", "--checkpoint", "kept", "--json", "out.json") == 1
+    assert told("out.json") == told("whole.json")
+    with np.load(f"kept/{NAME}") as mine, np.load(f"whole/{NAME}") as other:
+        assert set(mine.files) == set(other.files)
+        for name in set(mine.files) - {"trace/seconds"}:
+            assert np.array_equal(mine[name], other[name], equal_nan=mine[name].dtype.kind == "f"), name
+
+
+@pytest.mark.parametrize("step", [1, 7, 8, 17, 18, 21, 27])
+def test_an_interruption_at_any_step_loses_at_most_an_epoch(
+    step: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert parity("struck", "--json", "whole.json") == 1
+    monkeypatch.setenv("PARITY_STEPS", str(step))
+    monkeypatch.setenv("PARITY_FATE", "interrupted")
+    assert parity("struck") == 130
+    error = capsys.readouterr().err
+    kept = re.search(r"same command with --resume goes on", error) is not None
+    assert kept == (step > 7)
+    monkeypatch.delenv("PARITY_STEPS")
+    assert parity("struck", "--resume", "--json", "out.json") == 1
+    error = capsys.readouterr().err
+    assert f"going on after epoch {(step - 1) // 7} of 4" in error or step <= 7
+    assert told("out.json") == told("whole.json")
+
+
+def test_a_finished_run_that_was_kept_says_the_same_again(capsys: Capture) -> None:
+    assert parity("late", "--checkpoint", "kept", "--json", "one.json") == 1
+    assert parity("late", "--checkpoint", "kept", "--json", "two.json", "--resume") == 1
+    assert "going on after epoch 4 of 4" in capsys.readouterr().err
+    assert told("one.json") == told("two.json")
+
+
+OTHERS: dict[str, tuple[tuple[str, ...], str]] = {
+    "epochs": (("--epochs", "5"), "schedule"),
+    "seed": (("--seed", "1"), "schedule"),
+    "batch": (("--batch", "10"), "schedule"),
+}
+
+
+@pytest.mark.parametrize(("other", "words"), OTHERS.values(), ids=OTHERS.keys())
+def test_a_checkpoint_of_other_options_is_refused_and_left_alone(
+    other: tuple[str, ...], words: str, capsys: Capture
+) -> None:
+    assert parity("candidate", "--checkpoint", "kept") == 0
+    before = Path(f"kept/{NAME}").read_bytes()
+    for resume in ((), ("--resume",)):  # a run that begins must not write over another's progress either
+        assert parity("candidate", *other, "--checkpoint", "kept", *resume) == 2
+        error = capsys.readouterr().err
+        assert "is of another run" in error
+        assert words in error
+    assert Path(f"kept/{NAME}").read_bytes() == before
+
+
+def test_a_checkpoint_of_edited_code_or_of_another_pair_is_refused(folder: Path, capsys: Capture) -> None:
+    assert parity("candidate", "--checkpoint", "kept") == 0
+    assert parity("late", "--checkpoint", "kept", "--resume") == 2
+    assert "its sides is pair.py:reference pair.py:candidate, here pair.py:reference" in capsys.readouterr().err
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    assert parity("candidate", "--checkpoint", "kept", "--resume") == 2
+    assert "its code is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 cut off", b"no archive at all"])
+def test_a_damaged_checkpoint_is_named(folder: Path, content: bytes, capsys: Capture) -> None:
+    (folder / "kept").mkdir()
+    (folder / "kept" / NAME).write_bytes(content)
+    assert parity("candidate", "--checkpoint", "kept", "--resume") == 2
+    assert f"kept/{NAME} is no checkpoint" in capsys.readouterr().err
+
+
+def test_a_save_that_fails_leaves_the_file_before_and_no_half_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = CheckpointFile(folder / "kept", {"a": 1})
+    file.save({"x": np.arange(3)})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match="No space left"):
+        file.save({"x": np.arange(4)})
+    loaded = file.load()
+    assert loaded is not None
+    assert loaded["x"].tolist() == [0, 1, 2]
+    assert left_behind(folder) == [NAME]
+
+
+def test_what_a_kill_in_a_save_left_is_swept_and_a_save_in_progress_is_not(folder: Path) -> None:
+    file = CheckpointFile(folder, {})
+    old, young = folder / f"{NAME}.1.partial", folder / f"{NAME}.2.partial"
+    for partial in (old, young):
+        partial.write_bytes(b"half")
+    os.utime(old, (1e9, 1e9))
+    file.save({"x": np.arange(3)})
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_trainee_without_state_is_trained_without_checkpoints_and_says_so(capsys: Capture) -> None:
+    assert parity("WithoutState", "--json", "out.json") == 0
+    assert told("out.json")["candidate"]["test_accuracy"] == [], "it offers none"
+    assert "no checkpoints: without state has no state" in capsys.readouterr().err
+    assert parity("WithoutState", "--resume") == 2
+    assert "without state has no state() and no load_state()" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("side", "layer"), [("dropping", "2 Dropout"), ("torch_dropping", "1 Dropout")])
+def test_a_trainee_whose_state_does_not_hold_its_randomness_is_not_taken_up_again(
+    side: str, layer: str, capsys: Capture
+) -> None:
+    assert parity(side, "--resume", reference=side) == 2
+    assert f"does not hold that of {layer}" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- bad calls
+
+BAD_CALLS: dict[str, tuple[list[str], str]] = {
+    "one side": (["pair.py:reference"], "takes mnist, or a reference and a candidate"),
+    "three sides": (["pair.py:reference"] * 3, "takes mnist, or a reference and a candidate"),
+    "an option of mnist": (["pair.py:reference", "pair.py:candidate", "--lr", "0.1"], "--lr: of parity mnist alone"),
+    "no such name": (["pair.py:reference", "pair.py:candidat"], "candidate"),
+    "no such file": (["pai.py:reference", "pair.py:candidate"], "pai.py"),
+    "no trainee": (["pair.py:reference", "pair.py:no_trainee"], "gives a float, which lacks load"),
+    "one trainee twice": (["pair.py:one_trainee", "pair.py:one_trainee"], "are one trainee; name two"),
+    "no such device": (["mnist", "--device", "cuda:99"], "cuda:99"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD_CALLS.values(), ids=BAD_CALLS.keys())
+def test_a_bad_call_exits_2_and_says_what_to_type(arguments: list[str], words: str, capsys: Capture) -> None:
+    assert main(["parity", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--lr", "0"], ["--lr", "x"], ["--optimizer", "sdg"], ["--json", "/no/such/x"]])
+def test_an_option_that_cannot_be_is_refused_before_any_work(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as code:
+        main(["parity", "mnist", *arguments])
+    assert code.value.code == 2
+
+
+BAD_MODULES = {
+    "no data": ("del data", "gives no data; write data = inputs, labels"),
+    "one array": ("data = inputs", "write data = inputs, labels"),
+    "unequal": ("data = inputs, labels[1:]", "130 inputs and 129 labels"),
+    "no schedule": ("def batch(i): return inputs[i], labels[i]", "gives a batch function and no schedule"),
+    "wrong schedule": ("schedule = 3", "schedule is a int"),
+    "another start": ("start = {'0.W': inputs}", "the schedule has ['0.W']"),
+    "data that raise": ("def data(): raise ValueError('planted')", "ValueError: planted\n  pair.py, line"),
+}
+
+
+@pytest.mark.parametrize(("line", "words"), BAD_MODULES.values(), ids=BAD_MODULES.keys())
+def test_a_module_that_lacks_something_is_told_what(folder: Path, line: str, words: str, capsys: Capture) -> None:
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    assert parity("candidate") == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_long_error_of_the_users_is_cut(folder: Path, capsys: Capture) -> None:
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write("\ndef data(): raise ValueError('\\n'.join(map(str, range(100))))\n")
+    assert parity("candidate") == 2
+    assert len(capsys.readouterr().err.splitlines()) <= 11
+
+
+def test_an_error_in_the_users_step_exits_2_with_its_line(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setenv("PARITY_STEPS", "9")
+    monkeypatch.setenv("PARITY_FATE", "raises")
+    assert parity("struck") == 2
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError: planted" in error
+    assert 'raise ZeroDivisionError("planted")' in error
+
+
+# ---------------------------------------------------------------- MNIST
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """250 images of blobs where the real data are loaded; those have checksums that no others fulfil."""
+    generator = np.random.default_rng(0)
+    labels = (np.arange(300) % 10).astype(np.uint8)
+    blobs = generator.integers(0, 256, (10, 28, 28))
+    images = (0.7 * blobs[labels] + 0.3 * generator.integers(0, 256, (300, 28, 28))).astype(np.uint8)
+    data = mnist.MNIST(images[:250], labels[:250], images[250:], labels[250:])
+    monkeypatch.setattr(mnist_run.mnist, "load", lambda *_, **__: data)
+
+
+def test_the_choices_of_the_command_line_are_those_that_can_be_trained() -> None:
+    assert set(parity_options.MODELS) == set(MODELS)
+    assert set(parity_options.OPTIMIZERS) == set(OPTIMIZERS)
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("optimizer", parity_options.OPTIMIZERS)
+def test_every_optimiser_is_the_same_computation_as_torchs(optimizer: str) -> None:
+    arguments = ["parity", "mnist", "--optimizer", optimizer, "--epochs", "2", "--batch", "60"]
+    assert main([*arguments, "--json", "out.json"]) == 0
+    said = told("out.json")
+    assert said["settings"].items() >= {"optimizer": optimizer, "lr": OPTIMIZERS[optimizer].lr, "model": "mlp"}.items()
+    assert said["accuracy_bar"] is None, "measured for batches of 100 alone"
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("dtype", parity_options.DTYPES)
+def test_lenet_is_the_same_computation_in_either_dtype(dtype: str) -> None:
+    arguments = ["parity", "mnist", "--model", "lenet", "--optimizer", "adam", "--dtype", dtype]
+    assert main([*arguments, "--epochs", "2", "--batch", "70", "--json", "out.json"]) == 0
+    said = told("out.json")
+    assert (said["dtype"], said["replayed"]) == (dtype, dtype == "float32")
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_checkpoint_of_another_learning_rate_is_refused_by_name(capsys: Capture) -> None:
+    arguments = ["parity", "mnist", "--epochs", "2", "--batch", "60", "--checkpoint", "kept"]
+    assert main(arguments) in (0, 3)
+    assert main([*arguments, "--resume", "--lr", "0.05"]) == 2
+    assert "its lr is 0.1, here 0.05" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_bar_that_is_missed_is_a_fact_and_no_verdict(capsys: Capture) -> None:
+    assert main(["parity", "mnist", "--lr", "0.1", "--epochs", "2", "--json", "out.json"]) == 0
+    bar = told("out.json")["accuracy_bar"]
+    assert bar["bar"] == 0.91
+    assert f"right programs reach 91.0%: {'reached' if bar['reached'] else 'not reached'}" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- the picture and the page
+
+
+def test_the_picture_is_drawn_of_every_kind_of_report(folder: Path) -> None:
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write("\ndef far(): return made('far', 2, lr=1e200)\n")
+    for candidate, code in (("candidate", 0), ("late", 1), ("far", 1)):
+        with np.errstate(all="ignore"):
+            assert parity(candidate, "--plot", f"{candidate}.png") == code
+        assert (folder / f"{candidate}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_pair_of_the_page_is_the_same_computation(folder: Path, capsys: Capture) -> None:
+    page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+    by_hand = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[0]
+    (pair,) = re.findall(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (folder / "by_hand.py").write_text(by_hand, encoding="utf-8")
+    (folder / "pair.py").write_text(pair, encoding="utf-8")
+    own = [line for line in pair.splitlines() if line.strip() and "import" not in line and line[0] != "#"]
+    assert len(own) < 10
+    assert parity("candidate") == 0
+    assert "PASS: by hand beside torch" in capsys.readouterr().out
+
+
+def test_every_command_of_the_page_is_one_that_the_parser_takes() -> None:
+    page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    known = {f"--{name}" for name in ("epochs", "batch", "seed", "json", "plot", "resume", "checkpoint")}
+    known |= {f"--{name.replace('_', '-')}" for name in parity_options.OF_MNIST}
+    assert set(re.findall(r"--[a-z-]+", block)) <= known
