@@ -94,7 +94,7 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
         budget: seconds, or `Budget(seconds=…, evaluations=…)`; a check that runs out of it is INCONCLUSIVE.
         save: a .npz file to write the inputs and parameters to, unless the verdict is PASS; the lines that repeat the
             check (`Report.reproduction`) then load it. Without it they spell at most 256 elements.
-        figures: whether numbers to draw (`Report.figures`) are measured unless the verdict is PASS, by at most 200
+        figures: whether numbers to draw (`Report.figures`) are measured unless the verdict is PASS, by at most 120
             forward evaluations for each of at most two inputs.
 
     Raises:

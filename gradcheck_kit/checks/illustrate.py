@@ -21,7 +21,7 @@ BENT = (Obstacle.KINK, Obstacle.JUMP)
 
 @np.errstate(all="ignore")  # a step may leave the domain
 def illustrated(measured: Measurement, wrong: bool) -> Illustration | None:
-    """The pictures of the one input that was measured: some 30 evaluations, and at most 128 more where it is wrong.
+    """The pictures of the one input that was measured: some 30 evaluations, and at most 64 more where it is wrong.
 
     None where the budget does not reach.
     """

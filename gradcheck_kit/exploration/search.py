@@ -272,7 +272,7 @@ def _fails_alike(search: _Search, final: Trial, candidate: Example) -> bool | No
 
     A larger batch that fails for what it says of a single row is right at its own length.
     """
-    trial = search.trial(candidate)
+    trial = search.trial_elsewhere(candidate)
     if trial.outcome is Outcome.PASSED:
         return False
     if trial.outcome is not Outcome.FAILED or trial.failure[1] != final.failure[1]:

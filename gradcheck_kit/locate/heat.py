@@ -11,7 +11,7 @@ from gradcheck_kit.illustration import HeatMap
 from gradcheck_kit.locate.contributions import OfInput
 from gradcheck_kit.space import FloatVector, norm
 
-MOST_CELLS = 64
+MOST_CELLS = 32
 DIGITS = 6
 
 

@@ -27,7 +27,8 @@ def subject(entry: Mapping[str, Any]) -> str:
 
 
 def _inside(entry: Mapping[str, Any]) -> Iterable[str]:
-    yield facts_list({key: entry.get(key) for key in FACTS} | {"cost": _cost(entry), "backward": _source(entry)})
+    facts = {key: entry.get(key) for key in FACTS if key != "where" or entry.get(key) != entry["name"]}
+    yield facts_list(facts | {"cost": _cost(entry), "backward": _source(entry)})
     if entry.get("raised"):
         yield f'<h3>raised</h3><pre class="message">{text(entry["raised"])}</pre>'
     for finding in entry.get("findings") or ():

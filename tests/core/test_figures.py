@@ -89,7 +89,7 @@ def test_without_figures_the_report_says_the_same() -> None:
     assert len(shown.figures) == 1
 
 
-@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 4), (8, 8), (64,)])
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 4), (4, 8), (32,)])
 def test_each_cell_of_a_small_input_is_the_difference_of_its_element(shape: tuple[int, ...]) -> None:
     x, index = point(*shape), tuple(n - 1 for n in shape)
     heat = heat_of(gk.examine(Sine(halve(*index)), x))
