@@ -1,6 +1,6 @@
 """Numbers to draw of the smallest failing example: measured once at the end, not in each of hundreds of trials."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +11,18 @@ from gradcheck_kit.subject import Subject
 from gradcheck_kit.verdict import Verdict
 
 
-def with_figures(report: Report, subject: Subject, options: Mapping[str, Any]) -> Report:
+def with_figures(report: Report, subject: Callable[[], Subject], options: Mapping[str, Any]) -> Report:
     """The report of a trial with figures where differences showed the failure; its cost is then of both checks.
 
     Args:
         report: of the trial, without figures.
-        subject: that it is of.
+        subject: makes what it is of, which raises where the backward does.
         options: of `examine`, as in the trial; the same seed gives the same findings.
     """
     shown = [f for f in report.findings if f.question == directional.QUESTION and f.verdict is Verdict.FAIL]
     if not shown:
         return report
-    again = examine(subject, **{**options, "figures": True})
+    again = examine(subject(), **{**options, "figures": True})
     drawn = {finding.input: finding.illustration for finding in again.findings if finding.illustration is not None}
     findings = (replace(f, illustration=drawn.get(f.input)) if f in shown else f for f in report.findings)
     one, other = report.cost, again.cost

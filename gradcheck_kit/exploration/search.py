@@ -256,9 +256,8 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
         condition="" if found is None else found.sentence,
     )
     telling = telling_example(search.arrays, example.dtype, search.seed)
-    shown = with_figures(
-        final.report, search.construction.subject(final.call), search.construction.demands.options(search.seed)
-    )
+    made = partial(search.construction.subject, final.call)
+    shown = with_figures(final.report, made, search.construction.demands.options(search.seed))
     search.forward += shown.cost.forward - final.report.cost.forward
     search.vjp += shown.cost.vjp - final.report.cost.vjp
     report, attributions = with_causes(shown, telling, search.trial_elsewhere(telling))

@@ -422,3 +422,21 @@ BAD_CALLS: list[tuple[Callable[[], Any], str]] = [
 def test_a_call_that_cannot_be_made_says_what_to_type(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(gk.UsageError, match=message):
         call()
+
+
+def test_a_backward_that_raises_at_most_shapes_is_a_failure_of_a_layer_with_parameters() -> None:
+    class Untransposed:
+        def __init__(self, W: Any) -> None:
+            self.W = W
+
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x @ self.W
+
+        def backward(self, cotangent: Any) -> Any:
+            self.dW = self.x.T @ cotangent
+            return cotangent @ self.W
+
+    report = gk.explore(Untransposed, x=("n", 3), W=(3, "m"))
+    assert report.verdict is gk.Verdict.FAIL
+    assert "the backward raises ValueError" in str(report)
