@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from gradcheck_kit import __version__
 from gradcheck_kit.cli.exit_codes import INTERRUPTED, USAGE
 from gradcheck_kit.cli.parser import Parser
-from gradcheck_kit.subject import UsageError
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 WIDTH = 110
@@ -22,9 +21,11 @@ WIDTH = 110
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `gradcheck-kit` with these arguments (by default the process's own) and return its exit code."""
-    if "numpy" not in sys.modules:
+    if "numpy" not in sys.modules:  # nothing above may import it: it reads these once
         for variable in THREAD_VARIABLES:  # two threads on skinny matrix products only wait for one another
             os.environ.setdefault(variable, "1")
+    from gradcheck_kit.subject import UsageError
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
             stream.reconfigure(errors="backslashreplace")  # such as Windows' code pages, which have no ✗

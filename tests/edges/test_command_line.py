@@ -192,3 +192,9 @@ def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (tmp_path / f"{name}-ubyte.gz").write_bytes(gzip.compress(bytes(100))[:-9])
     assert_a_clear_refusal(verify("--mnist-dir", str(tmp_path)), "train-images-idx3-ubyte.gz", "gzip")
+
+
+def test_the_command_settles_the_number_of_threads_before_numpy_is_loaded() -> None:
+    asked = "import gradcheck_kit.cli, sys; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
