@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import NamedTuple, TextIO, TypeAlias
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -59,6 +59,14 @@ class Outcome:
     @property
     def survived(self) -> bool:
         return self.killer is None
+
+
+class Fork(NamedTuple):
+    """A process that was started: its id, the file that its lines go to, the folder that it works in."""
+
+    pid: int
+    said: TextIO
+    folder: tempfile.TemporaryDirectory[str]
 
 
 class Trials:
@@ -106,14 +114,14 @@ class Trials:
             raise session.Interrupted("the tests could not be collected")
         self.items = {item.nodeid: item for item in session.items}
         self.known = self._on_the_right_code()
-        running: dict[int, tuple[Mutant, TextIO]] = {}
+        running: dict[int, tuple[Mutant, Fork]] = {}
         for mutant in self.mutants:
             if len(running) == self.workers:
                 self._gather(running)
             order = self._order(mutant)
             if order:
-                pid, said = _fork(partial(self._try, mutant, order))
-                running[pid] = mutant, said
+                fork = _fork(partial(self._try, mutant, order))
+                running[fork.pid] = mutant, fork
             else:
                 self.report(Outcome(mutant.key, None, "not called", 0))
         while running:
@@ -130,9 +138,9 @@ class Trials:
         names = list(self.items)
         running = [_fork(partial(self._watched, names[i :: self.workers])) for i in range(self.workers)]
         known = {}
-        for pid, said in running:
-            os.waitpid(pid, 0)
-            *tests, modules = _lines(said)
+        for fork in running:
+            os.waitpid(fork.pid, 0)
+            *tests, modules = _lines(fork)
             _import(json.loads(modules))
             for line in tests:
                 name, passed, seconds, called = json.loads(line)
@@ -181,11 +189,11 @@ class Trials:
         tell(".")
         return True
 
-    def _gather(self, running: dict[int, tuple[Mutant, TextIO]]) -> None:
+    def _gather(self, running: dict[int, tuple[Mutant, Fork]]) -> None:
         """Wait for one fork and report what became of its mutant."""
         pid, status = os.wait()
-        mutant, said = running.pop(pid)
-        tried = _lines(said)
+        mutant, fork = running.pop(pid)
+        tried = _lines(fork)
         if not tried:
             raise RuntimeError(f"the fork for {mutant.key} ended before its first test, with status {status}")
         if tried[-1] == ".":
@@ -222,24 +230,27 @@ def _passes(item: pytest.Item) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False))
 
 
-def _fork(run: Callable[[Tell], bool]) -> tuple[int, TextIO]:
-    """Start `run` in a fork; return its process id and the file that its lines go to."""
+def _fork(run: Callable[[Tell], bool]) -> Fork:
+    """Start `run` in a fork, in an empty folder of its own: a mutant may write where no right code would."""
     said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by who reads it
+    folder = tempfile.TemporaryDirectory(prefix="mutant-")
     pid = os.fork()
     if pid:
-        return pid, said
+        return Fork(pid, said, folder)
     status = CRASHED
     with suppress(BaseException):
+        os.chdir(folder.name)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         _silence_and_bound()
         status = PASSED if run(lambda line: print(line, file=said, flush=True)) else FAILED
     os._exit(status)
 
 
-def _lines(said: TextIO) -> list[str]:
-    with said:
-        said.seek(0)
-        return said.read().splitlines()
+def _lines(fork: Fork) -> list[str]:
+    """What a fork that has ended said; its folder goes."""
+    with fork.folder, fork.said:
+        fork.said.seek(0)
+        return fork.said.read().splitlines()
 
 
 def _import(modules: Sequence[str]) -> None:
