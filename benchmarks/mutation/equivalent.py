@@ -13,6 +13,7 @@ NUMPY_1 = (
 ONE_SIZE = "All filters are of one size."
 ROOM = "Room for a position or two more, which costs memory alone."
 UNPADDED = "What needs no padding is copied, which costs time alone."
+VECTOR = "An affine layer has a bias beside W, and the transpose of a vector is the vector."
 SHAPE = "Its shape alone is used."
 AT_ZERO = "At x = 0 both branches are 1 / 2."
 
@@ -75,6 +76,16 @@ EQUIVALENT: dict[Key, str] = {
         "_operand",
         "np.asarray(beside).dtype if is_array(beside) else np.dtype(np.float64) → np.asarray(beside).dtype",
     ): "What is no array is a Python number, which is float64 then too, or refused in its turn.",
+    (
+        "networks/classifier.py",
+        "Classifier.accuracy",
+        "max(len(x), 1) → max(len(x), 2)",
+    ): "One row and two are taken at once alike.",
+    (
+        "networks/state.py",
+        "_in_torchs_layout",
+        "isinstance(layer, Affine) and name == 'W' → isinstance(layer, Affine)",
+    ): VECTOR,
     (
         "optimizers/rmsprop.py",
         "RMSProp._update",

@@ -92,7 +92,7 @@ class LeNet(Classifier):
         """
         image = (1, self.image_size, self.image_size)
         x = float_array("LeNet", "x", x)
-        if x.ndim != 4 or x.shape[1:] != image:
+        if x.shape[1:] != image:
             raise ValueError(
                 f"LeNet: x has shape {x.shape}; pass (batch, {', '.join(map(str, image))}), as "
                 f"x.reshape(-1, {', '.join(map(str, image))})"

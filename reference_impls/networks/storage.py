@@ -23,7 +23,8 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Array]) -> None:
         OSError: the file cannot be written.
     """
     if _suffix(path) == ".npz":
-        np.savez(path, allow_pickle=False, **arrays)
+        named: dict[str, Any] = dict(arrays)
+        np.savez(path, **named)
     else:
         _safetensors().save_file(dict(arrays), path)
 

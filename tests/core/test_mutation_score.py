@@ -48,8 +48,9 @@ def test_sum():
 """
 
 
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+def run(script: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    asked = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(asked, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 def test_wrong_code_is_killed_and_equivalent_code_survives(tmp_path: Path) -> None:
@@ -67,6 +68,20 @@ def test_wrong_code_is_killed_and_equivalent_code_survives(tmp_path: Path) -> No
         "return np.asarray(y + x)": "survived",
         "return ": "not called",
     }
+
+
+def test_a_mutant_that_writes_a_file_leaves_none_behind(tmp_path: Path) -> None:
+    test = tmp_path / "test_add.py"
+    test.write_text(TEST, encoding="utf-8")
+    before = set(tmp_path.iterdir())
+    writes = "(open('left-behind', 'x').close(), np.asarray(x + y))[1]"
+    root = str(Path(__file__).parents[2])
+    done = run(
+        TRIED.replace("import ast", f"import sys; sys.path[0] = {root!r}; import ast"), str(test), writes, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert ["return " + writes, "survived", None] in json.loads(done.stdout.split("found", 1)[1])
+    assert {path for path in tmp_path.iterdir() if path.name != "__pycache__"} == before
 
 
 def test_a_test_that_fails_on_the_right_code_is_an_error_and_no_kill(tmp_path: Path) -> None:
@@ -123,7 +138,8 @@ def test_the_page_counts_the_killed_shows_survivors_and_refuses_an_excuse_that_a
     outcomes |= {m.key: Outcome(m.key, None, "survived", 7) for m in (first, second)}
     lines, sound = page(mutants, outcomes, {second.key: "for a reason"})
     assert not sound
-    assert f"| all | {len(mutants)} | 1 | {len(rest)} | 1 | {100 * len(rest) / (len(rest) + 1):.1f} |" in lines
+    for row in ("layers/affine.py", "layers/", "all"):
+        assert f"| {row} | {len(mutants)} | 1 | {len(rest)} | 1 | {100 * len(rest) / (len(rest) + 1):.1f} |" in lines
     assert set(first.diff) <= set(lines)
     assert "- for a reason" in lines
     lines, sound = page([second, *rest], outcomes, {second.key: "for a reason"})

@@ -58,6 +58,8 @@ BAD_CALLS: dict[str, BadCall] = {
     # settings
     "LeakyReLU, slope": (lambda: LeakyReLU(-0.1), ValueError, ["slope is -0.1", "at least 0"]),
     "LeakyReLU, no number": (lambda: LeakyReLU("0.1"), TypeError, ["slope is '0.1'", "pass a float"]),
+    "LeakyReLU, boolean": (lambda: LeakyReLU(True), TypeError, ["slope is True, not a number"]),
+    "LeakyReLU, infinite": (lambda: LeakyReLU(np.inf), ValueError, ["slope is inf", "finite"]),
     "Softmax, axis": (lambda: Softmax(1.0), TypeError, ["axis is 1.0", "such as -1"]),
     "Softmax, boolean axis": (lambda: LogSoftmax(True), TypeError, ["LogSoftmax: axis is True"]),
     "Dropout, p": (lambda: Dropout(1.5, RNG), ValueError, ["p is 1.5", "from 0 to 1"]),
@@ -77,6 +79,7 @@ BAD_CALLS: dict[str, BadCall] = {
     "Conv2d, padding": (lambda: Conv2d(W, padding=(1, -1)), ValueError, ["padding is (1, -1)", "at least 0"]),
     "Conv2d, no dilation": (lambda: Conv2d(W, dilation=0), ValueError, ["dilation is 0", "at least 1"]),
     "Conv2d, dilation": (lambda: Conv2d(W, dilation=1.5), TypeError, ["dilation is 1.5", "(rows, columns)"]),
+    "Conv2d, half a pair": (lambda: Conv2d(W, stride=(1, 2.5)), TypeError, ["stride is (1, 2.5)", "(rows, columns)"]),
     "Conv2d, triple": (lambda: Conv2d(W, stride=(1, 2, 3)), TypeError, ["stride is (1, 2, 3)"]),
     "Conv2d, groups": (lambda: Conv2d(W, groups=3), ValueError, ["groups is 3", "divisor", "4"]),
     "Conv2d, no groups": (lambda: Conv2d(W, groups=0), ValueError, ["groups is 0"]),
@@ -115,6 +118,11 @@ BAD_CALLS: dict[str, BadCall] = {
         lambda: Conv2d(W).forward(IMAGES[0]),
         ValueError,
         ["x has shape (2, 5, 5)", "(batch, channels, rows, columns)", "x[np.newaxis]"],
+    ),
+    "Conv2d, rows": (
+        lambda: Conv2d(W).forward(np.ones((2, 50))),
+        ValueError,
+        ["x has shape (2, 50)", "(batch, channels, rows, columns); reshape x"],
     ),
     "Conv2d, channels": (
         lambda: Conv2d(W, groups=2).forward(IMAGES),
@@ -192,6 +200,12 @@ BAD_CALLS: dict[str, BadCall] = {
         ["pass a cotangent of shape (2, 2)"],
     ),
 }
+
+
+def test_numbers_of_numpy_are_numbers_and_a_list_is_a_pair() -> None:
+    assert LeakyReLU(np.float32(0.25)).slope == 0.25
+    assert LeakyReLU(np.int64(2)).slope == 2.0
+    assert MaxPool2d([2, 3]).windows.kernel == (2, 3)
 
 
 def test_integers_of_numpy_are_integers() -> None:

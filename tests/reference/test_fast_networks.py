@@ -119,6 +119,15 @@ def test_large_logits_do_not_overflow(network: MLP, dtype: Any) -> None:
     assert apart(network, fast_twin(network), x, labels) <= ULPS
 
 
+@pytest.mark.parametrize("label_dtype", [np.uint8, np.int8, np.uint64])
+@pytest.mark.parametrize("rows", [100, 300])
+def test_labels_of_any_integer_dtype_are_as_those_of_the_widest(rows: int, label_dtype: Any) -> None:
+    network = mlp([5, 4])
+    x, labels = batch_for(network, rows)
+    expected = network.loss(x, labels)
+    assert fast_twin(network).loss(x, labels.astype(label_dtype)) == pytest.approx(expected, rel=1e-13)
+
+
 def tied() -> tuple[LeNet, Array, Array]:
     """A network and a batch with many windows of equal maxima: sums of small integers, which both compute exactly."""
     network, rng = lenet(), generator(2)

@@ -309,6 +309,11 @@ BAD_CALLS: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
         ValueError,
         ["probability is 1.5 at index (0, 1)", "[0, 1]", "Sigmoid"],
     ),
+    "probabilities below 0": (
+        lambda: BCELoss().forward(np.array([0.5, -0.25, -0.5]), np.ones(3)),
+        ValueError,
+        ["probability is -0.25 at index (1,)"],
+    ),
     "probability nan": (
         lambda: BCELoss().forward(np.array([np.nan]), np.ones(1)),
         ValueError,
@@ -519,6 +524,16 @@ def test_elementwise_losses_of_nothing_are_nan_or_zero(loss_class: Any) -> None:
         layer = loss_class(reduction)
         np.testing.assert_array_equal(layer.forward(nothing, nothing), expected)
         assert layer.backward().shape == (0, 2)
+
+
+@pytest.mark.parametrize("loss_class", [MSELoss, BCELoss, BCEWithLogitsLoss])
+def test_a_target_is_cast_to_the_dtype_of_the_prediction(loss_class: Any) -> None:
+    prediction, target = np.array([0.1, 0.6], np.float32), np.array([0.3, 0.7])
+    ours, expected = loss_class(), loss_class()
+    assert type(ours.forward(prediction, target)) is np.float32
+    expected.forward(prediction, target.astype(np.float32))
+    np.testing.assert_array_equal(ours.backward(), expected.backward())
+    assert ours.backward().dtype == np.float32
 
 
 @every_dtype

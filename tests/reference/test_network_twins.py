@@ -299,6 +299,11 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], list[str]]] = 
         ValueError,
         ["['0.bias', '0.weight', '2.bias', '2.weight']", "unknown ['0.W'"],
     ),
+    "state names more": (
+        lambda: SimpleNet(generator()).load_state_dict({**STATE, "4.weight": STATE["0.weight"]}),
+        ValueError,
+        ["lacks [] and names the unknown ['4.weight'];"],
+    ),
     "weight as ours": (
         lambda: SimpleNet(generator()).load_state_dict({**STATE, "0.weight": STATE["0.weight"].T}),
         ValueError,
@@ -319,6 +324,12 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], list[str]]] = 
     "LeNet rng": (lambda: LeNet(0), TypeError, ["LeNet", "int", "default_rng"]),  # type: ignore[arg-type]
     "LeNet size": (lambda: LeNet(generator(), image_size=30), ValueError, ["image_size is 30", "28 or 32"]),
     "LeNet classes": (lambda: LeNet(generator(), classes=0), ValueError, ["classes is 0", "10"]),
+    "LeNet boolean classes": (lambda: LeNet(generator(), classes=True), ValueError, ["classes is True", "10"]),
+    "LeNet classes, no integer": (
+        lambda: LeNet(generator(), classes=2.5),  # type: ignore[arg-type]
+        ValueError,
+        ["classes is 2.5", "positive integer"],
+    ),
     "LeNet flat images": (
         lambda: LeNet(generator()).forward(np.ones((2, 784))),
         ValueError,

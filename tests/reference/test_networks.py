@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference_impls.networks import MLP, XORNet
+from reference_impls.layers import ReLU, Sigmoid
+from reference_impls.networks import MLP, LeNet, XORNet
+from reference_impls.networks.initialization import glorot, he
 from reference_impls.networks.xor import INPUTS, TARGETS, XOR_SEED, train_xor
 from reference_impls.optimizers import SGD
 
@@ -43,6 +45,29 @@ def test_an_xor_net_has_nine_parameters_named_by_layer() -> None:
     }
 
 
+def test_an_xor_net_has_the_layer_and_the_loss_that_were_chosen() -> None:
+    x, targets = np.array(INPUTS), np.array(TARGETS)
+    for hidden, activation, draw in (("relu", ReLU, he), ("sigmoid", Sigmoid, glorot)):
+        network = XORNet(generator(), hidden=hidden)  # type: ignore[arg-type]
+        assert type(network.layers[1]) is activation
+        np.testing.assert_array_equal(network.params["0.W"], draw(generator(), 2, 2, np.dtype(float)))
+    p = XORNet(generator()).forward(x)
+    for loss, expected in (
+        ("squared", np.mean((p - targets) ** 2)),
+        ("bce", -np.mean(targets * np.log(p) + (1 - targets) * np.log(1 - p))),
+    ):
+        assert XORNet(generator(), loss=loss).loss(x, targets) == pytest.approx(expected, rel=1e-12)  # type: ignore[arg-type]
+
+
+def test_training_an_xor_net_takes_as_many_steps_as_asked() -> None:
+    trained, stepped = XORNet(generator()), XORNet(generator())
+    train_xor(trained, lr=0.5, steps=1)
+    stepped.loss(np.array(INPUTS), np.array(TARGETS))
+    stepped.backward()
+    for name, array in trained.params.items():
+        np.testing.assert_array_equal(array, stepped.params[name] - 0.5 * stepped.grads[name])
+
+
 def test_xor_targets_must_be_a_column() -> None:
     with pytest.raises(ValueError, match=r"pass target.reshape\(\(4, 1\)\)"):
         XORNet(generator()).loss(np.array(INPUTS), np.array([0.0, 1.0, 1.0, 0.0]))
@@ -66,10 +91,25 @@ def test_glorot_weights_are_uniform_within_their_limit() -> None:
     assert weights.var() == pytest.approx(2 / 700, rel=0.02)
 
 
-def test_biases_start_at_zero() -> None:
-    network = MLP([4, 3, 2], generator())
-    assert not network.params["0.b"].any()
-    assert not network.params["1.b"].any()
+@pytest.mark.parametrize(
+    "network", [MLP([4, 3, 2], generator()), XORNet(generator()), LeNet(generator())], ids=["MLP", "XORNet", "LeNet"]
+)
+def test_biases_start_at_zero(network: Any) -> None:
+    biases = [array for name, array in network.params.items() if name.endswith(".b")]
+    assert len(biases) == len(network.params) // 2
+    assert not any(bias.any() for bias in biases)
+
+
+def test_a_filter_starts_as_a_column_of_an_affine_layers_draw() -> None:
+    filters = LeNet(generator()).params["0.W"]
+    np.testing.assert_array_equal(filters.reshape(6, 25).T, he(generator(), 25, 6, np.dtype(float)))
+
+
+def test_sizes_may_be_integers_of_numpy_and_one() -> None:
+    sizes = (np.int64(4), 1, 3)
+    assert MLP(sizes, generator()).params["0.W"].shape == (4, 1)
+    assert LeNet(generator(), classes=np.int64(3)).params["4.b"].shape == (3,)  # type: ignore[arg-type]
+    assert LeNet(generator(), classes=1).params["4.b"].shape == (1,)
 
 
 @pytest.mark.parametrize("initialization", ["he", "glorot"])
@@ -233,6 +273,7 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "XOR rng": (lambda: XORNet(None), TypeError, ["rng is a NoneType", "np.random.default_rng(0)"]),
     "sizes": (lambda: MLP([784], generator()), ValueError, ["[784]", "two or more"]),
     "size 0": (lambda: MLP([784, 0, 10], generator()), ValueError, ["[784, 0, 10]", "positive"]),
+    "size no integer": (lambda: MLP([784, 2.5, 10], generator()), ValueError, ["[784, 2.5, 10]", "positive"]),
     "initialization": (
         lambda: MLP([2, 2], generator(), initialization="xavier"),
         ValueError,
@@ -264,6 +305,23 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     ),
     "no params": (lambda: MLP.from_params({}), ValueError, ["'0.W', '0.b'"]),
     "missing bias": (lambda: MLP.from_params({"0.W": np.ones((2, 2))}), ValueError, ["['0.W']", "'0.b'"]),
+    "another letter": (
+        lambda: MLP.from_params({"0.W": np.ones((2, 2)), "0.bias": np.ones(2)}),
+        ValueError,
+        ["['0.W', '0.bias']", "pass '0.W', '0.b'"],
+    ),
+    "dtypes of two layers": (
+        lambda: MLP.from_params(
+            {
+                "0.W": np.ones((2, 3)),
+                "0.b": np.ones(3),
+                "1.W": np.ones((3, 2), np.float32),
+                "1.b": np.ones(2, np.float32),
+            }
+        ),
+        TypeError,
+        ["params['1.W'] is float32, params['0.W'] is float64"],
+    ),
     "broken chain": (
         lambda: MLP.from_params({"0.W": np.ones((2, 3)), "0.b": np.ones(3), "1.W": np.ones((4, 2)), "1.b": np.ones(2)}),
         ValueError,
