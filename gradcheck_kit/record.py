@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradcheck_kit.report import SCHEMA
+from gradcheck_kit.report import SCHEMA, as_json
 from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import Verdict, overall
 
@@ -53,7 +53,7 @@ class Record:
 
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict()` to a file."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        Path(path).write_text(as_json(self.to_dict()), encoding="utf-8")
 
 
 def entry(report: dict[str, Any], where: str) -> Entry:

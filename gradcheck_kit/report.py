@@ -4,6 +4,7 @@ import json
 import math
 import re
 import textwrap
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -273,7 +274,7 @@ class Report:
 
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict()` to a file."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        Path(path).write_text(as_json(self.to_dict()), encoding="utf-8")
 
     def plot(self, path: str | Path) -> None:
         """Draw `figures` into a PNG (or what else the name ends in): heat map, V-curve, kink.
@@ -321,6 +322,11 @@ def _by_reason(not_asked: tuple[str, ...]) -> str:
         name, _, why = item.partition(" (")
         reasons.setdefault(why, []).append(name)
     return "; ".join(f"{', '.join(names)} ({why}" if why else ", ".join(names) for why, names in reasons.items())
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """A file of plain JSON values: indented, and without NaN, which JSON has not."""
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:

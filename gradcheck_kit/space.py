@@ -53,6 +53,11 @@ class Format:
         """The spacing of the numbers around zero."""
         return 2.0 ** (self.least_exponent - self.digits + 1)
 
+    @property
+    def half(self) -> bool:
+        """Whether it has fewer digits than float32."""
+        return self.digits < FORMATS["float32"].digits
+
 
 FORMATS = {
     "float64": Format("float64", 53, -1022),

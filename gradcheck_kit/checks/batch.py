@@ -19,7 +19,6 @@ from gradcheck_kit.verdict import of_ratio
 
 QUESTION = "batch"
 OF_ONE = "batch-of-one"
-FEW_DIGITS = 2.0**-16  # with so few a function that is not the same for every order of its rows may look so by chance
 
 
 def ask(examination: Examination) -> list[Finding]:
@@ -69,7 +68,7 @@ def _found(examination: Examination) -> _Batch:
     rows = next((shapes[n][0] for n in declared if shapes.get(n) and shapes[n][0] > 1), 0)
     if rows == 0:
         raise NotAskedError("no batch axis")
-    if not subject.batch and examination.coarsest.unit_roundoff > FEW_DIGITS:
+    if not subject.batch and examination.coarsest.half:  # what is not the same for every order may look so by chance
         raise NotAskedError("a batch axis cannot be told in half precision; name it by batch=")
     names = subject.batch or tuple(n for n, shape in shapes.items() if shape and shape[0] == rows)
     for move in (nudged, shrunk):  # the second where the first leaves the domain

@@ -14,7 +14,7 @@ from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
 from gradcheck_kit.differences.line import Line, drawn_tangent, snapped_tangent
 from gradcheck_kit.differences.probe import Kind, expected_size, typical_size
-from gradcheck_kit.space import FORMATS, Array, Arrays, Vector, inner_of, norm, norm_of, norm_of_product
+from gradcheck_kit.space import Array, Arrays, Vector, inner_of, norm, norm_of, norm_of_product
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
 
 KINK_SHARE = 0.01  # of the jump: what a dither at a kink moves beyond this is the kink, not rounding
@@ -179,7 +179,7 @@ class Round:
             slope=estimate.size,
             ground=line.ground(self.place.outputs),
             own=own,
-            coarse=self.place.coarsest(tangents).form.digits < FORMATS["float32"].digits,
+            coarse=self.place.coarsest(tangents).form.half,
             bound_at_kink=self._bound_at_kink(estimate, own, scale),
         )
         outside = comparison.excusable and not between_the_slopes(self.backward, estimate.kinked, tangents)

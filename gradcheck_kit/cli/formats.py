@@ -1,6 +1,5 @@
 """A record, printed and written in the forms that were asked for."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,13 +8,14 @@ from pathlib import Path
 
 from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.record import Record
+from gradcheck_kit.report import as_json
 from gradcheck_kit.subject import UsageError
 
 Renderer = Callable[[Record], str]
 
 
 def _json(record: Record) -> str:
-    return json.dumps(record.to_dict(), indent=2, allow_nan=False) + "\n"
+    return as_json(record.to_dict())
 
 
 def _of(module: str, name: str) -> Renderer:
@@ -50,6 +50,11 @@ def emit(record: Record, form: str, files: Sequence[Path], quiet: bool) -> int:
 
 
 def write(path: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as problem:

@@ -1,18 +1,17 @@
 """`gradcheck-kit inventory`: every backward of a code base beside the checks of a report, as a gate."""
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from datetime import date
 
 from gradcheck_kit.cli import configuration
+from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.inventory.coverage import Assessed, State
 from gradcheck_kit.inventory.gate import Inventory, take
 from gradcheck_kit.inventory.waivers import waivers_of
 from gradcheck_kit.record import Record, merged, read
-from gradcheck_kit.verdict import Verdict
+from gradcheck_kit.report import as_json
 
-EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3}
 TO_DO = "check it in a test, or waive it in [tool.gradcheck_kit.inventory] with a reason and a day"
 
 
@@ -66,7 +65,7 @@ def _said(one: Assessed) -> str:
 
 
 def _json(inventory: Inventory) -> Iterator[str]:
-    yield json.dumps(inventory.to_dict(), indent=2, allow_nan=False)
+    yield as_json(inventory.to_dict()).rstrip()
 
 
 def _github(inventory: Inventory) -> Iterator[str]:

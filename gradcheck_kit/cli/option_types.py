@@ -1,6 +1,7 @@
 """What the options of several commands may be, checked before any work is done."""
 
 import argparse
+import math
 from pathlib import Path
 
 
@@ -25,23 +26,25 @@ def output(text: str) -> Path:
 
 
 def fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
+    value = _number(text)
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1, such as 1e-6")
     return value
 
 
 def seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float("inf"):
+    value = _number(text)
+    if not 0.0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
     return value
+
+
+def _number(text: str) -> float:
+    """NaN where it is none, which lies in no interval."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -17,13 +17,13 @@ except ImportError as error:
 
     raise UsageError(f"parity needs {error.name}: pip install 'gradcheck-kit[all]'") from None
 
-from gradcheck_kit.cli import json_file
+from gradcheck_kit.cli import formats
 from gradcheck_kit.cli.checkpoint_file import CheckpointFile, default_directory
 from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.cli.pair import imported_pair, told_as_usage
 from gradcheck_kit.cli.parity_options import DEFAULTS, with_defaults
 from gradcheck_kit.provenance import environment_now
-from gradcheck_kit.report import SCHEMA
+from gradcheck_kit.report import SCHEMA, as_json
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.training import ParityReport, TrainingRun
 from gradcheck_kit.subject import UsageError
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         report = job.run.report(job.name)
         screen.parity_result(report, job.bar)
         if options.json:
-            json_file.write(options.json, _results(job, report))
+            formats.write(options.json, as_json(_results(job, report)))
         if options.plot:
             from gradcheck_kit.render.plot import plot_parity
 

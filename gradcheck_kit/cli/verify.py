@@ -13,12 +13,13 @@ except ImportError as error:
 
     raise UsageError(f"verify needs {error.name}: pip install 'gradcheck-kit[all]'") from None
 
-from gradcheck_kit.cli import json_file, layer_rows, mnist_run
+from gradcheck_kit.cli import formats, layer_rows, mnist_run
+from gradcheck_kit.cli.devices import devices_of
 from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.cli.layer_rows import Row
 from gradcheck_kit.cli.mnist_run import Setting
 from gradcheck_kit.provenance import environment_now
-from gradcheck_kit.report import SCHEMA
+from gradcheck_kit.report import SCHEMA, as_json
 from gradcheck_kit.side_by_side.training import ParityReport
 from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import Verdict, overall
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     with mnist_run.comparable_torch():
         results = _results(options, devices, no_cuda, Screen())
     if options.json:
-        json_file.write(options.json, results.to_dict())
+        formats.write(options.json, as_json(results.to_dict()))
     return EXIT_CODES[results.verdict]
 
 
@@ -113,7 +114,7 @@ def _train(
 
 def _devices(wanted: str) -> tuple[list[str], str | None]:
     """torch's devices to compare with, and why there is no CUDA device among them (None if there is one)."""
-    present = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    _, *present = devices_of(torch)
     if wanted == "auto":
         return ["cpu", *present], None if present else NO_CUDA
     if wanted == "cpu":

@@ -67,11 +67,7 @@ class Replay:
     def relu(self, z: Values) -> Values:
         """`z`, or a copy with the elements moved whose side is to be the reference's."""
         on = np.asarray(z > 0)
-        wanted = self._wanted("ReLU", on)
-        self.branches.append(Branch("ReLU", on))
-        if wanted is None:
-            return z
-        turned = np.argwhere(wanted != on)
+        wanted, turned = self._turned("ReLU", on)
         if not len(turned):
             return z
         moved, allowed = z.copy(), self._allowed(z)
@@ -85,11 +81,7 @@ class Replay:
         """`x` (batch, channels, rows, columns), or a copy with some windows' largest element exchanged."""
         windows = _windows(x, kernel, stride, padding)
         winner = windows.argmax(axis=-1)
-        wanted = self._wanted("max-pool", winner)
-        self.branches.append(Branch("max-pool", winner))
-        if wanted is None:
-            return x
-        turned = np.argwhere(wanted != winner)
+        wanted, turned = self._turned("max-pool", winner)
         if not len(turned):
             return x
         moved, allowed = x.copy(), 2 * self._allowed(x)
@@ -101,6 +93,13 @@ class Replay:
                 row, column = p * stride[0] + i - padding[0], q * stride[1] + j - padding[1]
                 moved[n, c, row, column] = np.nextafter(values.max(), values.dtype.type(np.inf))
         return moved
+
+    def _turned(self, kind: str, own: Values) -> tuple[Values, Values]:
+        """The reference's decisions, or one's own where there are none to follow, and the places where they differ."""
+        wanted = self._wanted(kind, own)
+        self.branches.append(Branch(kind, own))
+        followed = own if wanted is None else wanted
+        return followed, np.argwhere(followed != own)
 
     def _wanted(self, kind: str, own: Values) -> Values | None:
         if self._follow is None:
