@@ -3,12 +3,14 @@
 import random
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from gradcheck_kit.adapters.generators import OwnGenerator, generators_in
+
+NOTHING_TO_REPLAY = nullcontext()
 
 
 class FrozenRandomness:
@@ -55,8 +57,7 @@ class FrozenRandomness:
                 warnings.filters = present
                 present[:] = filters
 
-    @contextmanager
-    def replayed(self, call: str) -> Iterator[None]:
+    def replayed(self, call: str) -> AbstractContextManager[None]:
         """Within the block the generators start from the frozen state; afterwards they are as they were before.
 
         Within a session that is left to the session.
@@ -66,9 +67,15 @@ class FrozenRandomness:
                 another that runs a forward of its own.
         """
         own = [] if call == "backward" else self._own
+        if own:
+            return self._all_replayed(call, own)
+        return NOTHING_TO_REPLAY if call in self._draws_nothing else self._replayed(call)
+
+    @contextmanager
+    def _all_replayed(self, call: str, own: list[OwnGenerator]) -> Iterator[None]:
         for generator in own:
             generator.rewind()
-        with self._replayed(call):
+        with NOTHING_TO_REPLAY if call in self._draws_nothing else self._replayed(call):
             yield
         for generator in own:
             generator.look()
@@ -76,9 +83,6 @@ class FrozenRandomness:
     @contextmanager
     def _replayed(self, call: str) -> Iterator[None]:
         """The same for the global generators."""
-        if call in self._draws_nothing:
-            yield
-            return
         before = None if self._in_session else self._read()
         self._write(self._state)
         try:

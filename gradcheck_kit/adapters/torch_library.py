@@ -74,7 +74,7 @@ class Torch:
         return array.detach().to(torch.float64, copy=True)
 
     def numpy(self, vector: Vector) -> FloatVector:
-        values: FloatVector = vector.detach().cpu().numpy()
+        values: FloatVector = vector.numpy(force=True)
         return values
 
     def exact(self, array: Tensor) -> npt.NDArray[Any]:

@@ -7,7 +7,7 @@ may be at fault. So a mismatch is asked again with other steps and directions, a
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,14 +33,15 @@ LOST = 0.1  # a gradient further than this from what the same backward gives in 
 LOOKS = (Look(Kind.PLAIN, 1.0), Look(Kind.ALIGNED, 8.0), Look(Kind.EQUALISED, 0.125))
 
 
-def attempts(look: Look, low_precision: bool) -> list[Look]:
+def attempts(look: Look, low_precision: bool) -> Iterator[Look]:
     """How one look is repeated: every element moved by its own size, smaller steps, both.
 
     Where a forward in float64 was differentiated to no avail, the subject's own is at last.
     """
-    changes = [(1.0, False), (1.0, True), (8.0, False), (8.0, True)]
-    tried = [replace(look, shrink=shrink, per_element=own) for shrink, own in changes]
-    return [*tried, *(replace(attempt, reference=False) for attempt in tried[:3])] if low_precision else tried
+    changes = ((1.0, False), (1.0, True), (8.0, False), (8.0, True))
+    yield from (replace(look, shrink=shrink, per_element=own) for shrink, own in changes)
+    if low_precision:
+        yield from (replace(look, shrink=shrink, per_element=own, reference=False) for shrink, own in changes[:3])
 
 
 @dataclass

@@ -38,6 +38,11 @@ class Look:
     reference: bool = True
     lean: bool = False
 
+    @property
+    def place(self) -> tuple[float, bool, bool]:
+        """What decides where it is taken from, unless it is nudged."""
+        return self.shrink, self.per_element, self.reference
+
 
 class Place:
     """The point that a look is taken from.
@@ -47,6 +52,7 @@ class Place:
         point: the primal, in the inputs' own dtypes; the backward is asked here.
         line_point: the point as the forward that is differentiated takes it.
         schemes, scales: the steps, and how far step 1 reaches, by input.
+        rounding: the largest rounding error of the backward that a look from here has measured, in its last places.
     """
 
     def __init__(self, examination: Examination, look: Look) -> None:
@@ -57,6 +63,7 @@ class Place:
         self.point = self._placed(look)
         self._moved = look.nudge
         self._priors: list[Prior | None] = []
+        self.rounding = 1.0
 
     def _placed(self, look: Look) -> Arrays:
         """The subject's point; where its own forward is differentiated, on the lattice of the stencil."""
@@ -109,22 +116,25 @@ class Place:
         """Keep what a search from here has learnt."""
         self._priors.append(estimate.prior)
 
+    def learn_rounding(self, last_places: float) -> None:
+        """Keep how large a look found the backward's own rounding error."""
+        self.rounding = max(self.rounding, last_places)
+
 
 class Places:
     """The places that the looks at one subject share."""
 
     def __init__(self, examination: Examination) -> None:
         self._examination = examination
-        self._known: dict[Look, Place] = {}
+        self._known: dict[tuple[float, bool, bool], Place] = {}
 
     def of(self, look: Look) -> Place:
         """Where this look is taken from; a nudged place is always a new one."""
         if look.nudge:
             return Place(self._examination, look)
-        key = replace(look, kind=Kind.PLAIN, magnitude=1.0, together=False, lean=False)
-        if key not in self._known:
-            self._known = {key: Place(self._examination, look)}  # the last one alone: a place may be large
-        return self._known[key]
+        if look.place not in self._known:
+            self._known = {look.place: Place(self._examination, look)}  # the last one alone: a place may be large
+        return self._known[look.place]
 
     def lean(self, look: Look) -> Look | None:
         """The same look with what is known of its place; None where nothing is."""

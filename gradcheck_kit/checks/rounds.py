@@ -128,8 +128,8 @@ class Round:
         return {name: least / size if size > least else 1.0 for name, size in sizes.items()}
 
     def _measured_dithers(self) -> list[dict[str, Change]]:
-        """For each dither and input, how the analytic number changes along the tangent."""
-        return [self._measured_dither() for _ in range(1 if self.look.lean else DITHERS)]
+        """For each dither and input, how the analytic number changes along the tangent; none in a lean look."""
+        return [self._measured_dither() for _ in range(0 if self.look.lean else DITHERS)]
 
     def _measured_dither(self) -> dict[str, Change]:
         again = self.backward.dithered()  # as large as the inputs, and gone before the next
@@ -203,12 +203,19 @@ class Round:
         return estimate, line
 
     def _own_rounding(self, changes: Sequence[Sequence[Change]], scale: float, length: float) -> float:
-        """The backward's own rounding error, from how far it moves under a dither; not less than its last places."""
-        along = max(abs(sum(change for change, _ in dither)) for dither in changes)
-        spread = math.hypot(*(size for dither in changes for _, size in dither)) / math.sqrt(len(changes))
+        """The backward's own rounding error, from how far it moves under a dither; not less than its last places.
+
+        Counted in these it belongs to the backward's code and not to the direction, so a lean look measures none.
+        """
         form = self.backward.form
         last_places = max(form.unit_roundoff * scale, form.smallest_subnormal * length) / math.sqrt(3)
-        return DITHER_FACTOR * max(along, spread, last_places)
+        if not changes:
+            return DITHER_FACTOR * self.place.rounding * last_places
+        along = max(abs(sum(change for change, _ in dither)) for dither in changes)
+        spread = math.hypot(*(size for dither in changes for _, size in dither)) / math.sqrt(len(changes))
+        own = max(along, spread, last_places)
+        self.place.learn_rounding(own / last_places if last_places > 0.0 else 1.0)
+        return DITHER_FACTOR * own
 
     def _bound_at_kink(self, estimate: Estimate, own: float, scale: float) -> float | None:
         """As the bound, but of a dither no more than a share of the jump is rounding: a dithered tie makes the rest."""

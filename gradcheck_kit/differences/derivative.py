@@ -9,6 +9,8 @@ from functools import cache
 from math import frexp, hypot, inf, isfinite
 from typing import Any
 
+import numpy as np
+
 from gradcheck_kit.differences.estimate import Estimate, Obstacle, Sample, differentiate
 from gradcheck_kit.differences.extrapolation import size
 from gradcheck_kit.differences.line import Line, scheme_for
@@ -70,8 +72,9 @@ def directional_derivative(
     if not isfinite(floor):  # the outputs at the point are not finite
         return Estimate(float("nan"), 0.0, inf, 0.0, 0.0, float("nan"), 1, obstacle=Obstacle.DOMAIN, trusted=False)
     sample = cache(line.sample)
-    floor = hypot(floor, _of_rounded_points(sample, scheme, SIDES[side]))
-    found = _estimate(sample, floor, scheme, SIDES[side])
+    with np.errstate(all="ignore"):  # a step may leave the domain
+        floor = hypot(floor, _of_rounded_points(sample, scheme, SIDES[side]))
+        found = _estimate(sample, floor, scheme, SIDES[side])
     return replace(found, step=found.step * unit, evaluations=found.evaluations + 1)
 
 

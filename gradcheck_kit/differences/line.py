@@ -112,22 +112,21 @@ class Line:
     cotangents: Mapping[str, Vector]
     stacked: Stacked | None = None
     _sampled: dict[float, FloatVector | None] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _memory: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _memory: dict[str, Array | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def at(self, t: float) -> Arrays:
         """The point x + t·v, all inputs included; it is overwritten by the next."""
-        moved = {
-            name: self.library.moved(self.point[name], v, t, self._into(name)) for name, v in self.tangents.items()
-        }
-        return {**self.point, **moved}
+        point = dict(self.point)
+        for name, v in self.tangents.items():
+            point[name] = self.library.moved(point[name], v, t, self._into(name))
+        return point
 
     def _into(self, name: str) -> Array | None:
         """The memory that a large input moves in: to ask the system for it each time takes longer than the sum."""
-        like = self.point[name]
-        if math.prod(self.library.shape(like)) <= BLOCK:
-            return None
         if name not in self._memory:
-            self._memory[name] = self.library.blank(like)
+            like = self.point[name]
+            large = math.prod(self.library.shape(like)) > BLOCK
+            self._memory[name] = self.library.blank(like) if large else None
         return self._memory[name]
 
     def sample(self, t: float) -> FloatVector | None:
@@ -135,8 +134,7 @@ class Line:
         if t in self._sampled:
             return self._sampled.pop(t)
         try:
-            with np.errstate(all="ignore"):
-                outputs = self.forward(self.at(t))
+            outputs = self.forward(self.at(t))
         except BudgetSpentError:
             raise
         except Exception:
@@ -186,12 +184,13 @@ class Line:
             if name not in outputs:
                 return None
             y = self.library.flat(outputs[name])
-            if len(y) != len(u):
+            if y.shape != u.shape:
                 return None
             parts.append(u * y)
         whole = parts[0] if len(parts) == 1 else self.library.concatenate(parts)
         weighted = self.library.numpy(_bucketed(self.library, whole))
-        return weighted if math.isfinite(float(np.abs(weighted).max(initial=0.0))) else None
+        # The sum of squares is quicker than a look at each, and may overflow where no element has.
+        return weighted if math.isfinite(weighted @ weighted) or np.isfinite(weighted).all() else None
 
 
 def _bucketed(library: Library, values: Vector) -> Vector:
