@@ -1,20 +1,28 @@
 """How far does rounding alone drive this reference? Copies of it that only round otherwise are trained along.
 
 The law's constant was measured on networks of our own. For another trainee a shadow measures it: a copy that starts
-one unit in the last place away and gets the rows of every batch in another order.
+one unit in the last place away and gets the rows of every batch in another order. Where a network of our own leaves
+the law by little, a shadow is asked as well before that is called a difference: an optimiser that divides by the size
+of each gradient turns the rounding of the smallest ones into steps.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.envelope import FACTOR, unit_drift
-from gradcheck_kit.side_by_side.scene import twin_of, undisturbed
+from gradcheck_kit.side_by_side.envelope import FACTOR, drift, unit_drift
+from gradcheck_kit.side_by_side.replay import Branch, Replay
+from gradcheck_kit.side_by_side.scene import Batch, twin_of, undisturbed
+from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, distance, offered
 from gradcheck_kit.space import FORMATS
 
 SAFETY = 3.0  # times what a shadow was seen to drift
-FAR = 100.0  # times the law's unit: a shadow that far off is not a copy that rounds, but random or chaotic
+FAR = 1e4  # times the law's unit: a shadow that far off is not a copy that rounds, but random or chaotic
+WIDEST = 1e-3  # a law that allowed more of the weights' norm would tell little
+SECOND_LOOK = 2  # shadows: where gradients are divided by their own size, drift comes in jumps, now here, now there
 
 
 @dataclass
@@ -36,18 +44,40 @@ class Shadow:
         twin.load({name: _moved(values, generator, reference.dtype) for name, values in start.items()})
         return cls(twin, generator)
 
-    def advance(self, inputs: Values, labels: Values, reference: Named, unit_roundoff: float, step: int) -> None:
-        """Train on the same rows in another order, and compare."""
+    def advance(
+        self,
+        inputs: Values,
+        labels: Values,
+        reference: Named,
+        unit_roundoff: float,
+        step: int,
+        branches: list[Branch] | None = None,
+    ) -> None:
+        """Train on the same batch, and compare.
+
+        Args:
+            inputs, labels: the rows are taken in another order, unless there are branches to follow.
+            reference: the reference's parameters after the step.
+            unit_roundoff, step: as for `envelope.drift`.
+            branches: the reference's decisions in this step, where they are replayed.
+        """
         if self.left:
             return
-        order = self.generator.permutation(len(labels))
+        order = self.generator.permutation(len(labels)) if branches is None else slice(None)
+        self._attend(None if branches is None else Replay(drift(unit_roundoff, step, self.factor), branches, step))
         with undisturbed(self.trainee):
             self.trainee.loss_and_gradients(inputs[order], labels[order])
             self.trainee.step()
+        self._attend(None)
         apart, whole = distance(reference, self.trainee.parameters())
         ratio = float(np.hypot.reduce([*apart.values()])) / whole / unit_drift(unit_roundoff, step) if whole else 0.0
-        self.left = not ratio <= FAR
+        self.left = not ratio <= farthest(unit_roundoff, step)
         self.worst = 0.0 if self.left else max(self.worst, ratio)
+
+    def _attend(self, replay: Replay | None) -> None:
+        attend = offered(self.trainee, "attend")
+        if attend is not None:
+            attend(replay)
 
     @property
     def factor(self) -> float:
@@ -59,10 +89,11 @@ class Shadow:
         state = offered(self.trainee, "state")
         told = {f"parameters/{n}": np.array(p) for n, p in self.trainee.parameters().items()}
         told |= {f"state/{key}": np.array(values) for key, values in (state() or {}).items()} if state else {}
-        return told | {"worst": np.array([self.worst, float(self.left)])}
+        drawn = json.dumps(self.generator.bit_generator.state)
+        return told | {"worst": np.array([self.worst, float(self.left)]), "generator": np.array(drawn)}
 
-    def restore(self, arrays: Named, steps: int, batches: list[int]) -> None:
-        """Go on from what `to_arrays` gave; the orders drawn so far are drawn again."""
+    def restore(self, arrays: Named) -> None:
+        """Go on from what `to_arrays` gave."""
         parts: dict[str, dict[str, Values]] = {"parameters": {}, "state": {}}
         for key, values in arrays.items():
             part, _, name = key.partition("/")
@@ -70,9 +101,111 @@ class Shadow:
                 parts[part][name] = values
         offered(self.trainee, "load_state")(parts["parameters"], parts["state"])
         self.worst, self.left = float(arrays["worst"][0]), bool(arrays["worst"][1])
-        if not self.left:
-            for number in batches[:steps]:
-                self.generator.permutation(number)
+        self.generator.bit_generator.state = json.loads(str(arrays["generator"]))
+
+
+def farthest(unit_roundoff: float, step: int) -> float:
+    """The drift, by the law's unit, beyond which a shadow is no measure."""
+    return min(FAR, WIDEST / (SAFETY * unit_drift(unit_roundoff, step)))
+
+
+@dataclass
+class Shadows:
+    """The shadows of one run.
+
+    Attributes:
+        reference: at its start.
+        schedule, batch: what it will be trained on.
+        unit_roundoff: of its dtype.
+        along: those that are trained along.
+        reserve: a copy of the reference at its start, for a second look; None where there is to be none.
+        notes: what could not be measured, and why.
+    """
+
+    reference: Trainee
+    schedule: Schedule
+    batch: Batch
+    unit_roundoff: float
+    along: list[Shadow] = field(default_factory=list)
+    reserve: Trainee | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def begin(self, asked: int | None, ours: bool) -> None:
+        """Make as many as are asked for; left open, one, but of networks of our own only a reserve."""
+        if asked is None and ours:
+            self.reserve = twin_of(self.reference)
+            return
+        made = [self._made(self.reference, number) for number in range(1 if asked is None else asked)]
+        if None in made:
+            note = f"{self.reference.name} cannot be copied, so the law has the constant of our own networks"
+            self.notes.append(note)
+        self.along = [shadow for shadow in made if shadow is not None]
+
+    def _made(self, reference: Trainee, number: int) -> Shadow | None:
+        return Shadow.of(reference, self.schedule.parameters, number)
+
+    @property
+    def factor(self) -> float:
+        """The law's constant."""
+        return max([FACTOR, *(shadow.factor for shadow in self.along)])
+
+    def lead(self, step: int, inputs: Values, labels: Values, branches: list[Branch] | None) -> None:
+        """All make the step that the reference has just made."""
+        for shadow in self.along:
+            gone = shadow.left
+            shadow.advance(inputs, labels, self.reference.parameters(), self.unit_roundoff, step, branches)
+            if shadow.left and not gone:
+                told = "a copy of the reference that only rounds otherwise was far off"
+                note = f"{told} after step {step}: it is random or chaotic, and the law's constant is not measured"
+                self.notes.append(note)
+
+    def second_look(self, step: int, relative: float, replaying: bool) -> None:
+        """Train the reserve up to this step, with shadows, if rounding could explain such a distance at all."""
+        reference, self.reserve = self.reserve, None
+        allowed = drift(self.unit_roundoff, step, SAFETY * farthest(self.unit_roundoff, step))
+        if reference is None or not relative <= allowed:
+            return
+        made = [self._made(reference, number) for number in range(SECOND_LOOK)]
+        along = [shadow for shadow in made if shadow is not None]
+        now = Shadows(reference, self.schedule, self.batch, self.unit_roundoff, along)
+        epochs = (self.schedule.epoch(number) for number in range(self.schedule.epochs))
+        for number, indices in enumerate(islice(chain.from_iterable(epochs), step), start=1):
+            inputs, labels = self.batch(indices)
+            now.lead(number, inputs, labels, _trained(reference, inputs, labels, replaying))
+        self.along = along
+        self.notes += now.notes
+        if self.factor > FACTOR:
+            told = f"left at step {step}, so copies of the reference that only round otherwise were trained up to there"
+            self.notes.append(f"the law was {told}: its constant is {self.factor:.2g} here, not {FACTOR:g}")
+
+    def to_arrays(self) -> dict[str, Values]:
+        """For a run that is taken up again."""
+        return {f"{i}/{key}": values for i, one in enumerate(self.along) for key, values in one.to_arrays().items()}
+
+    def restore(self, arrays: Named) -> None:
+        """Go on from what `to_arrays` gave."""
+        numbers = sorted({int(key.partition("/")[0]) for key in arrays})
+        if numbers and self.reserve is not None:  # it had been asked before the snapshot was taken
+            made = [self._made(self.reserve, number) for number in numbers]
+            self.along, self.reserve = [shadow for shadow in made if shadow is not None], None
+        for number, shadow in enumerate(self.along):
+            prefix = f"{number}/"
+            own = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
+            shadow.restore(own)
+
+
+def _trained(reference: Trainee, inputs: Values, labels: Values, replaying: bool) -> list[Branch] | None:
+    """One step of the reference; its decisions, if they are to be replayed."""
+    replay = Replay(0.0) if replaying else None
+    attend = offered(reference, "attend")
+    if attend is not None:
+        attend(replay)
+    with undisturbed(reference):
+        reference.loss_and_gradients(inputs, labels)
+        reference.step()
+    if attend is not None:
+        attend(None)
+    return None if replay is None else replay.branches
 
 
 def _moved(values: Values, generator: np.random.Generator, dtype: str) -> Values:

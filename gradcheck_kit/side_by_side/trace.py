@@ -48,15 +48,12 @@ class Trace:
     def steps(self) -> int:
         return len(self.losses)
 
-    def add_drift(self, apart: Mapping[str, float], whole: float, allowed: float) -> float:
-        """The distance of each tensor and the norm of all; returns D/‖W‖."""
-        total = math.hypot(*apart.values())
-        relative = total / whole if whole else (0.0 if total == 0.0 else math.inf)
-        self.drift.append(relative)
+    def add_drift(self, apart: Mapping[str, float], whole: float, allowed: float) -> None:
+        """The distance of each tensor, the norm of all, and what rounding explains of D/‖W‖."""
+        self.drift.append(share(apart, whole))
         self.allowed.append(allowed)
         for name, value in apart.items():
             self.tensor_drift.setdefault(name, []).append(value / whole if whole else value)
-        return relative
 
     def to_arrays(self) -> Arrays:
         """For `np.savez`: no pickle is needed."""
@@ -100,3 +97,9 @@ SERIES = ("drift", "allowed", "loss_allowed", "seconds")
 def largest(values: list[float]) -> float:
     """The maximum, in which a NaN is not forgotten; 0 of nothing."""
     return float(np.max(np.array(values, float))) if values else 0.0
+
+
+def share(apart: Mapping[str, float], whole: float) -> float:
+    """D/‖W‖, from the distance of each tensor and the norm of all."""
+    total = math.hypot(*apart.values())
+    return total / whole if whole else (0.0 if total == 0.0 else math.inf)

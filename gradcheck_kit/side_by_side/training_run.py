@@ -2,22 +2,22 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides, under
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
-from gradcheck_kit.side_by_side.envelope import FACTOR, drift, loss_drift
+from gradcheck_kit.side_by_side.envelope import drift, loss_drift
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import Divergence, ParityReport, SideReport
 from gradcheck_kit.side_by_side.repeatability import not_repeated
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, Scene
 from gradcheck_kit.side_by_side.schedule import Schedule
-from gradcheck_kit.side_by_side.shadow import Shadow
-from gradcheck_kit.side_by_side.trace import Trace, largest
+from gradcheck_kit.side_by_side.shadow import Shadows
+from gradcheck_kit.side_by_side.trace import Trace, largest, share
 from gradcheck_kit.side_by_side.trainee import Trainee, Values, distance, offered
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
@@ -64,28 +64,14 @@ class TrainingRun:
         self.trace = Trace()
         for side in self._sides:
             side.load(schedule.parameters)
-        self._shadows = self._shadowed(shadows)
+        ours = all(type(side).__module__.startswith(__package__ or "?") for side in self._sides)
+        self._shadows = Shadows(reference, schedule, batch, self._unit_roundoff, notes=self.trace.notes)
+        self._shadows.begin(shadows, ours)
         if repeat:
             first = batch(next(schedule.epoch(0)))
             self.trace.notes += [note for side in self._sides for note in not_repeated(side, *first)]
         self._observers = tuple(Observer(side) for side in self._sides)
         self._compare(0)
-
-    def _shadowed(self, asked: int | None) -> list[Shadow]:
-        """The shadows, each of a fresh copy of the reference."""
-        reference = self._sides[0]
-        if asked is None:
-            asked = int(any(not type(side).__module__.startswith(__package__ or "?") for side in self._sides))
-        made = [Shadow.of(reference, self._schedule.parameters, number) for number in range(asked)]
-        if None in made:
-            note = f"{reference.name} cannot be copied, so the law has the constant of our own networks"
-            self.trace.notes.append(note)
-        return [shadow for shadow in made if shadow is not None]
-
-    @property
-    def _factor(self) -> float:
-        """The law's constant."""
-        return max([FACTOR, *(shadow.factor for shadow in self._shadows)])
 
     def _replaying(self, asked: bool | None) -> bool:
         lacking = [side.name for side in self._sides if offered(side, "attend") is None]
@@ -125,8 +111,7 @@ class TrainingRun:
             raise UsageError("nothing has been trained yet; take a snapshot after an epoch")
         taken = {name: np.array(values) for name, values in state_of_sides(self._sides, self._observers).items()}
         taken |= {f"trace/{name}": values for name, values in self.trace.to_arrays().items()}
-        for number, shadow in enumerate(self._shadows):
-            taken |= {f"shadow {number}/{key}": values for key, values in shadow.to_arrays().items()}
+        taken |= {f"shadow/{key}": values for key, values in self._shadows.to_arrays().items()}
         return taken | {"fingerprint": np.array(self._schedule.fingerprint)}
 
     def restore(self, arrays: Mapping[str, Values]) -> None:
@@ -139,9 +124,8 @@ class TrainingRun:
             raise UsageError("the snapshot is of a run with another schedule; pass the same start, seed and batches")
         self._observers = restored_sides(self._sides, arrays)
         self.trace = Trace.from_arrays(under(arrays, "trace/"))
-        sizes = [len(b) for number in range(self._schedule.epochs) for b in self._schedule.epoch(number)]
-        for number, shadow in enumerate(self._shadows):
-            shadow.restore(under(arrays, f"shadow {number}/"), self.trace.steps, sizes)
+        self._shadows.notes = self.trace.notes
+        self._shadows.restore(under(arrays, "shadow/"))
 
     def _advance(self, inputs: Values, labels: Values) -> None:
         """One step on both sides."""
@@ -165,11 +149,10 @@ class TrainingRun:
             self.trace.seconds[i] += spent + time.perf_counter() - started
             observer.after_step(losses[-1])
         self._note_decisions(replays)
-        self._lead_shadows(step, inputs, labels)
+        self._shadows.lead(step, inputs, labels, replays[0].branches if replays else None)
         self.trace.losses.append((losses[0], losses[1]))
         known = self.trace.divergence
-        self._compare_losses(step, *losses)
-        self._compare(step)
+        self._compare(step, *losses)
         self._explain(known, step, inputs, labels)
 
     def _note_decisions(self, replays: list[Replay]) -> None:
@@ -186,15 +169,6 @@ class TrainingRun:
                 self.trace.notes.append(note)
         self.trace.ledger += replays[-1].ledger
         self.trace.decisions += replays[-1].compared
-
-    def _lead_shadows(self, step: int, inputs: Values, labels: Values) -> None:
-        for shadow in self._shadows:
-            gone = shadow.left
-            shadow.advance(inputs, labels, self._sides[0].parameters(), self._unit_roundoff, step)
-            if shadow.left and not gone:
-                told = "a copy of the reference that only rounds otherwise was far off"
-                note = f"{told} after step {step}: it is random or chaotic, and the law's constant is not measured"
-                self.trace.notes.append(note)
 
     def _explain(self, known: Divergence | None, step: int, inputs: Values, labels: Values) -> None:
         """Look at the first step that differs, and where that leaves several causes, at the one after."""
@@ -224,23 +198,30 @@ class TrainingRun:
             branches=self._branches,
         )
 
-    def _compare(self, step: int) -> None:
-        """All parameters now, against what rounding explains."""
+    def _compare(self, step: int, *losses: float) -> None:
+        """The losses and all parameters now, against what rounding explains; a second look before it is left."""
         reference, candidate = (side.parameters() for side in self._sides)
         apart, whole = distance(reference, candidate)
-        allowed = drift(self._unit_roundoff, step, self._factor)
-        relative = self.trace.add_drift(apart, whole, allowed)
-        if not relative <= allowed:  # NaN too
+        relative = share(apart, whole)
+        slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
+        allowed, loss_allowed = self._allowed(step, slope, *losses)
+        if not relative <= allowed or not _apart(losses) <= loss_allowed:  # NaN too
+            self._shadows.second_look(step, relative, self._replay)
+            allowed, loss_allowed = self._allowed(step, slope, *losses)
+        if losses:
+            self.trace.loss_allowed.append(loss_allowed)
+        self.trace.add_drift(apart, whole, allowed)
+        if not _apart(losses) <= loss_allowed:
+            self._diverged(step, "loss", _apart(losses), loss_allowed)
+        if not relative <= allowed:
             furthest = max(apart, key=lambda name: math.inf if math.isnan(apart[name]) else apart[name])
             self._diverged(step, furthest, relative, allowed)
 
-    def _compare_losses(self, step: int, reference: float, candidate: float) -> None:
-        slopes = [observer.seen().slope for observer in self._observers]
-        slope = next((known for known in slopes if known is not None), None)
-        allowed = loss_drift(self._unit_roundoff, step, reference, slope, self._factor)
-        self.trace.loss_allowed.append(allowed)
-        if not abs(reference - candidate) <= allowed:
-            self._diverged(step, "loss", abs(reference - candidate), allowed)
+    def _allowed(self, step: int, slope: float | None, *losses: float) -> tuple[float, float]:
+        """What rounding explains: of the parameters' relative distance, and of the losses'."""
+        factor = self._shadows.factor
+        of_losses = loss_drift(self._unit_roundoff, step, losses[0], slope, factor) if losses else math.inf
+        return drift(self._unit_roundoff, step, factor), of_losses
 
     def _diverged(self, step: int, what: str, apart: float, allowed: float) -> None:
         if self.trace.divergence is None:
@@ -283,3 +264,8 @@ class TrainingRun:
             tuple(pair[i] for pair in self.trace.accuracy if not math.isnan(pair[i])),
             self.trace.seconds[i],
         )
+
+
+def _apart(losses: Sequence[float]) -> float:
+    """By how much the reference's and the candidate's loss differ; nothing before the first step."""
+    return abs(losses[0] - losses[1]) if losses else 0.0

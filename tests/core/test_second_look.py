@@ -1,0 +1,94 @@
+"""A law that is left by little is asked again: does rounding alone drive this network so far?"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
+from gradcheck_kit.side_by_side.parity_report import ParityReport
+from gradcheck_kit.side_by_side.schedule import Schedule
+from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
+from gradcheck_kit.side_by_side.training import TrainingRun
+from gradcheck_kit.verdict import Verdict
+from reference_impls.networks import MLP
+from reference_impls.optimizers import RMSProp
+
+PAIRS, FEATURES, EPOCHS = 60, 6, 4
+SMALL = 1e-6  # of the mirrored feature: with lr / eps = 1e11 its rounding becomes steps, and they do not blow up
+LR, EPS = 0.01, 1e-13
+LAYOUT = {
+    "0.W": ("0.weight", True),
+    "0.b": ("0.bias", False),
+    "1.W": ("2.weight", True),
+    "1.b": ("2.bias", False),
+}
+
+
+def mirrored() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Every example twice, with the last feature of either sign: its gradients cancel, and rounding is all of them."""
+    generator = np.random.default_rng(2)
+    x = generator.normal(size=(PAIRS, FEATURES))
+    labels = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
+    x[:, -1] = SMALL * generator.uniform(0.5, 1.0, PAIRS)
+    mirror = x.copy()
+    mirror[:, -1] *= -1
+    return np.concatenate([x, mirror]), np.concatenate([labels, labels])
+
+
+X, LABELS = mirrored()
+
+
+def batch(indices: Any) -> tuple[Any, Any]:
+    pairs = np.concatenate([indices, indices + PAIRS])
+    return X[pairs], LABELS[pairs]
+
+
+def training(lr: float = LR, shadows: int | None = None) -> TrainingRun:
+    """A NumPy MLP with RMSProp beside torch's."""
+    network = MLP([FEATURES, 8, 3], np.random.default_rng(0))
+    network.params["0.W"][-1] = 0.0
+    start = {name: p.copy() for name, p in network.params.items()}
+    module = nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+    optimizer = torch.optim.RMSprop(module.parameters(), lr=LR, eps=EPS)
+    reference = TorchTrainee("torch", module, optimizer, nn.functional.cross_entropy, LAYOUT)
+    candidate = NumPyTrainee("NumPy", network, lambda params: RMSProp(params, lr=lr, eps=EPS))
+    return TrainingRun(reference, candidate, Schedule(start, PAIRS, 20, EPOCHS, 0), batch, shadows=shadows)
+
+
+def finished(run: TrainingRun) -> ParityReport:
+    while not run.done:
+        run.epoch()
+    return run.report("mirrored")
+
+
+def test_drift_that_rounding_makes_is_no_difference_and_the_new_constant_is_noted() -> None:
+    assert finished(training(shadows=0)).divergence is not None
+    report = finished(training())
+    assert report.divergence is None, report
+    assert report.verdict is Verdict.PASS
+    assert any("its constant is" in note for note in report.notes)
+    assert report.allowed[-1] > 3 * report.allowed[0]
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-9, 1 + 1e-7])
+def test_a_difference_beyond_what_the_copies_do_is_still_one(factor: float) -> None:
+    report = finished(training(lr=LR * factor))
+    assert report.verdict is Verdict.FAIL
+    assert report.divergence is not None
+    assert report.divergence.cause == "learning-rate"
+
+
+def test_a_run_taken_up_again_after_a_second_look_ends_identically() -> None:
+    whole = finished(training())
+    first = training()
+    first.epoch()
+    assert any("its constant is" in note for note in first.report("mirrored").notes)
+    again = training()
+    again.restore({name: np.array(values) for name, values in first.snapshot().items()})
+    resumed = finished(again)
+    assert resumed.notes == whole.notes
+    for one, other in ((resumed.drift, whole.drift), (resumed.allowed, whole.allowed), (resumed.losses, whole.losses)):
+        assert np.array_equal(one, other)
