@@ -106,13 +106,14 @@ class ParityReport:
 
         A divergence is a FAIL in float64, and in fewer digits where the branches were replayed. Without that it is
         INCONCLUSIVE there: a ReLU whose input is within rounding of zero may rightly go either way on the two sides,
-        and pull them apart. A decision that differs beyond rounding is a FAIL of its own.
+        and pull them apart. So is a run whose reference parts from copies of itself that only round otherwise. A
+        decision that differs beyond rounding is a FAIL of its own.
         """
         if self.misjudged:
             return Verdict.FAIL
         if self.divergence is not None:
             return Verdict.FAIL if self.dtype == "float64" or self.replayed else Verdict.INCONCLUSIVE
-        return Verdict.PASS if self.loss_fell else Verdict.INCONCLUSIVE
+        return Verdict.PASS if self.loss_fell and self.chaotic_from is None else Verdict.INCONCLUSIVE
 
     def __str__(self) -> str:
         """What a person reads: the verdict; when, where and why they parted; the ledger; the facts beside."""
@@ -126,6 +127,12 @@ class ParityReport:
     def misjudged(self) -> tuple[Decision, ...]:
         """The decisions that differ by more than rounding explains."""
         return tuple(decision for decision in self.ledger if not decision.within)
+
+    @property
+    def chaotic_from(self) -> int | None:
+        """The step at which rounding alone had driven copies of the reference apart: all distances are allowed then."""
+        beyond = np.flatnonzero(np.isinf(self.allowed))
+        return int(beyond[0]) if len(beyond) else None
 
     @property
     def loss_fell(self) -> bool:
@@ -213,7 +220,12 @@ def _facts(report: ParityReport) -> list[str]:
         losses = ", ".join(f"{loss:.4g}" for loss in side.train_loss[-3:])
         scored = f"; test accuracy {side.test_accuracy[-1]:.2%}" if side.test_accuracy else ""
         lines.append(f"  fact   {side.name}: training loss of the last epochs {losses}{scored}")
-    if report.verdict is Verdict.INCONCLUSIVE and report.divergence is None:
+    if report.chaotic_from is not None:
+        lines.append(
+            f"         from step {report.chaotic_from} on rounding alone drives the reference anywhere: compare "
+            + ("fewer steps, or another optimiser" if report.dtype == "float64" else "in float64")
+        )
+    if report.verdict is Verdict.INCONCLUSIVE and report.divergence is None and not report.loss_fell:
         lines.append("         the loss did not fall on both sides, so there was little to compare: train longer")
     return lines
 

@@ -7,6 +7,7 @@ of each gradient turns the rounding of the smallest ones into steps.
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -20,7 +21,7 @@ from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, distance,
 from gradcheck_kit.space import FORMATS
 
 SAFETY = 3.0  # times what a shadow was seen to drift
-FAR = 1e4  # times the law's unit: a shadow that far off is not a copy that rounds, but random or chaotic
+FAR = 1e4  # times the law's unit: a shadow that far off is random or chaotic
 WIDEST = 1e-3  # a law that allowed more of the weights' norm would tell little
 SECOND_LOOK = 2  # shadows: where gradients are divided by their own size, drift comes in jumps, now here, now there
 
@@ -72,7 +73,7 @@ class Shadow:
         apart, whole = distance(reference, self.trainee.parameters())
         ratio = float(np.hypot.reduce([*apart.values()])) / whole / unit_drift(unit_roundoff, step) if whole else 0.0
         self.left = not ratio <= farthest(unit_roundoff, step)
-        self.worst = 0.0 if self.left else max(self.worst, ratio)
+        self.worst = self.worst if self.left else max(self.worst, ratio)
 
     def _attend(self, replay: Replay | None) -> None:
         attend = offered(self.trainee, "attend")
@@ -81,8 +82,13 @@ class Shadow:
 
     @property
     def factor(self) -> float:
-        """The law's constant as far as this shadow knows it."""
-        return max(FACTOR, SAFETY * self.worst)
+        """The law's constant as far as this shadow knows it; infinite once rounding alone has driven it far off."""
+        return math.inf if self.chaotic else max(FACTOR, SAFETY * self.worst)
+
+    @property
+    def chaotic(self) -> bool:
+        """Whether it was near for some steps and then was not: one that is random is far off at once."""
+        return self.left and self.worst > 0.0
 
     def to_arrays(self) -> dict[str, Values]:
         """For a run that is taken up again."""
@@ -155,9 +161,11 @@ class Shadows:
             gone = shadow.left
             shadow.advance(inputs, labels, self.reference.parameters(), self.unit_roundoff, step, branches)
             if shadow.left and not gone:
-                told = "a copy of the reference that only rounds otherwise was far off"
-                note = f"{told} after step {step}: it is random or chaotic, and the law's constant is not measured"
-                self.notes.append(note)
+                told = f"a copy of the reference that only rounds otherwise was far off after step {step}"
+                so = "is random or chaotic, and the law's constant is not measured"
+                so = "is chaotic, and from there on nothing is decided" if shadow.chaotic else so
+                note = f"{told}: it {so}"
+                self.notes += [note] if note not in self.notes else []
 
     def second_look(self, step: int, relative: float, replaying: bool) -> None:
         """Train the reserve up to this step, with shadows, if rounding could explain such a distance at all."""
@@ -174,7 +182,7 @@ class Shadows:
             now.lead(number, inputs, labels, _trained(reference, inputs, labels, replaying))
         self.along = along
         self.notes += now.notes
-        if self.factor > FACTOR:
+        if FACTOR < self.factor < math.inf:
             told = f"left at step {step}, so copies of the reference that only round otherwise were trained up to there"
             self.notes.append(f"the law was {told}: its constant is {self.factor:.2g} here, not {FACTOR:g}")
 

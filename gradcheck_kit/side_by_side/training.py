@@ -39,7 +39,8 @@ def train_parity(
         replay: whether the candidate follows the reference's ReLU and max-pool decisions where rounding alone makes
             them differ. Left out: below float64, where both sides offer it.
         shadows: how many copies of the reference, which only round otherwise, are trained along to measure the law's
-            constant. Left out: one where a side is no trainee of this package, none where both are.
+            constant. Left out: one where a side is no trainee of this package; where both are, none until the law is
+            left by so little that rounding may explain it, and then two.
         repeat: whether each side's first step is made twice on copies, to note what is not deterministic.
 
     Raises:

@@ -27,27 +27,25 @@ LAYOUT = {
 }
 
 
-def mirrored() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def mirrored(small: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Every example twice, with the last feature of either sign: its gradients cancel, and rounding is all of them."""
     generator = np.random.default_rng(2)
     x = generator.normal(size=(PAIRS, FEATURES))
     labels = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
-    x[:, -1] = SMALL * generator.uniform(0.5, 1.0, PAIRS)
+    x[:, -1] = small * generator.uniform(0.5, 1.0, PAIRS)
     mirror = x.copy()
     mirror[:, -1] *= -1
     return np.concatenate([x, mirror]), np.concatenate([labels, labels])
 
 
-X, LABELS = mirrored()
-
-
-def batch(indices: Any) -> tuple[Any, Any]:
-    pairs = np.concatenate([indices, indices + PAIRS])
-    return X[pairs], LABELS[pairs]
-
-
-def training(lr: float = LR, shadows: int | None = None) -> TrainingRun:
+def training(lr: float = LR, shadows: int | None = None, small: float = SMALL) -> TrainingRun:
     """A NumPy MLP with RMSProp beside torch's."""
+    x, labels = mirrored(small)
+
+    def batch(indices: Any) -> tuple[Any, Any]:
+        pairs = np.concatenate([indices, indices + PAIRS])
+        return x[pairs], labels[pairs]
+
     network = MLP([FEATURES, 8, 3], np.random.default_rng(0))
     network.params["0.W"][-1] = 0.0
     start = {name: p.copy() for name, p in network.params.items()}
@@ -92,3 +90,19 @@ def test_a_run_taken_up_again_after_a_second_look_ends_identically() -> None:
     assert resumed.notes == whole.notes
     for one, other in ((resumed.drift, whole.drift), (resumed.allowed, whole.allowed), (resumed.losses, whole.losses)):
         assert np.array_equal(one, other)
+
+
+def test_a_reference_that_rounding_alone_drives_anywhere_decides_nothing_and_says_so() -> None:
+    """lr / eps times the square of this feature is far beyond 2, where steps blow up what they began with."""
+    report = finished(training(small=3e-5))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.divergence is None
+    assert report.chaotic_from is not None
+    assert f"from step {report.chaotic_from} on rounding alone drives the reference anywhere" in str(report)
+
+
+def test_a_difference_before_that_step_is_still_one() -> None:
+    report = finished(training(lr=LR * (1 + 1e-7), small=3e-5))
+    assert report.verdict is Verdict.FAIL
+    assert report.divergence is not None
+    assert report.divergence.step == 1
