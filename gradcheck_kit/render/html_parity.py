@@ -52,7 +52,9 @@ def _sections(
 
 
 def _first_words(report: ParityReport) -> list[Line]:
-    return [*parity_words.parting(report), parity_words.law(report)]
+    """All that the verdict rests on."""
+    misjudged = parity_words.branches(report) if report.misjudged else []
+    return [*parity_words.parting(report), *misjudged, parity_words.law(report), *parity_words.advice(report)]
 
 
 def _lines(lines: Sequence[Line]) -> str:
@@ -102,7 +104,8 @@ def _epochs(report: ParityReport) -> Iterator[list[str]]:
 
 def _tensor(report: ParityReport, name: str) -> tuple[str, str, str]:
     """The step is the first with the largest value; one that is not a number is the largest."""
-    return name, number(report.max_difference[name]), f"{int(np.argmax(report.tensor_drift[name])):,}"
+    largest = report.max_difference[name]
+    return name, number(largest), "" if largest == 0 else f"{int(np.argmax(report.tensor_drift[name])):,}"
 
 
 # ---------------------------------------------------------------- branch decisions, settings
@@ -114,13 +117,10 @@ def _ledger(report: ParityReport) -> Iterator[str]:
     if not report.ledger:
         return
     shown = sorted(report.ledger, key=lambda decision: decision.within)[:MOST_DECISIONS]
-    headings = ("step", "stage", "element", "from the other side", EXPLAINED_THERE, "within")
+    headings = ("step", "stage", "element", "from the other side", "rounding explains", "within")
     yield folded("decisions that differed", len(report.ledger), table(headings, map(_decision, shown)))
     if len(shown) < len(report.ledger):
         yield f"<p>The table has {len(shown)} of {len(report.ledger):,}; the JSON report has all.</p>"
-
-
-EXPLAINED_THERE = "rounding explains"
 
 
 def _decision(d: Decision) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ svg { width: 100%; max-width: 28rem; height: auto; display: block; font: 13px sy
 svg text { fill: var(--ink); } .frame { fill: none; stroke: var(--soft); } .grid { stroke: var(--rule); }
 polyline, path { fill: none; stroke: var(--ink); } .thin { stroke-width: 1; } .dashed { stroke-width: 1.5;
   stroke-dasharray: 6 4; } .wide { stroke-width: 6; stroke-opacity: .35; } .dot { fill: var(--ink); }
-.band { fill: var(--soft); fill-opacity: .16; stroke: none; } .edge { stroke: var(--soft); stroke-width: .8; }
+.band { fill: var(--soft); fill-opacity: .22; stroke: none; } .edge { stroke: var(--soft); stroke-width: .8; }
 .between { fill: var(--ink); fill-opacity: .3; stroke: none; }
 .inside-law { stroke-width: 1.8; stroke-linecap: round; stroke-opacity: .75; }
 .outside-law { stroke: var(--fail); stroke-width: 4; stroke-linecap: round; }

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck_kit.render import svg, thinning, training_curves
 from gradcheck_kit.render.svg import Point, Scale, text
-from gradcheck_kit.render.training_curves import APART_LABEL, DRIFT_LABEL, EXPLAINED, drawn, limits
+from gradcheck_kit.render.training_curves import APART_LABEL, DRIFT_LABEL, EXPLAINED, drawn, limits, none_at, not_drawn
 from gradcheck_kit.side_by_side.parity_report import ParityReport, Vector
 
 MOST_LINES = 12  # tensors that each have a line of their own
@@ -33,8 +33,17 @@ def _losses(report: ParityReport) -> str:
         ("dashed", report.candidate, curves.candidate),
     ):
         marks.append(_line(x, y, curves.steps, means, kind, report))
-        key.append((kind, f"{side.name}{_not_finite(means, 'means')}"))
-    return _figure(report, "training loss of both sides", x, y, curves.label, marks, key, "Both losses.")
+        key.append((kind, f"{side.name}{not_drawn(means, 'means')}"))
+    return _figure(
+        report,
+        "Training loss",
+        x,
+        y,
+        curves.label,
+        marks,
+        key,
+        "The reference wide and light, the candidate dashed upon it.",
+    )
 
 
 def _difference(report: ParityReport) -> str:
@@ -47,13 +56,12 @@ def _difference(report: ParityReport) -> str:
     for kind, chosen in (("inside-law", ~outside), ("outside-law", outside)):
         found = [(x.at(float(steps[i])), y.at(high), y.at(low)) for i, high, low in thinning.spans(shown, chosen)]
         marks.append(svg.bars(found, kind))
-    equal = f"|difference|; none at {int(np.sum(apart == 0)):,} of {len(apart):,} steps"
-    key.append(("inside-law", f"{equal}{_not_finite(apart, 'steps')}"))
+    key.append(("inside-law", f"|difference|; {none_at(apart)}{not_drawn(apart)}"))
     if outside.any():
-        key.append(("outside-law", f"outside at {int(outside.sum()):,} steps"))
+        key.append(("outside-law", f"outside at {int(outside.sum()):,} of {len(apart):,} steps"))
     each = math.ceil(len(apart) / thinning.BINS)
-    words = "The losses' difference at each step" if each == 1 else f"A stroke spans the differences of {each} steps"
-    return _figure(report, "difference of the losses", x, y, APART_LABEL, marks, key, f"{words}.")
+    words = "A point is a step" if each == 1 else f"A stroke spans the differences of {each} steps or fewer"
+    return _figure(report, "Difference of the losses", x, y, APART_LABEL, marks, key, f"{words}.")
 
 
 def _drift(report: ParityReport) -> str:
@@ -68,13 +76,13 @@ def _drift(report: ParityReport) -> str:
         marks.append(_between(x, y, others))
         key.append(("between", f"the other {len(others)} tensors, from the least to the most"))
     marks.append(_line(x, y, steps, drawn(report.drift), "wide", report))
-    key.append(("wide", f"all together{_not_finite(report.drift, 'steps')}"))
+    key.append(("wide", f"all together; {none_at(report.drift)}{not_drawn(report.drift)}"))
     for number, name in enumerate(name for name in every if name in named):
         kind = f"strokes{number % STROKES} shade{number % SHADES}"
         marks.append(_line(x, y, steps, drawn(every[name]), kind, report))
         key.append((kind, name))
-    words = "How far the parameters are apart."
-    return _figure(report, "drift of the parameters", x, y, DRIFT_LABEL, marks, key, words)
+    words = "How far the parameters are apart after each step, as a share of the norm of all together."
+    return _figure(report, "Drift of the parameters", x, y, DRIFT_LABEL, marks, key, words)
 
 
 def furthest(tensors: Mapping[str, Vector]) -> list[str]:
@@ -155,10 +163,5 @@ def _figure(
         marks, key = [*marks, *_parted(x, y, first[0])], [*key, ("parted", f"parted at step {first[0]:,}: {first[1]}")]
     entries = "".join(f"<li>{svg.sample(kind)}<span>{text(name)}</span></li>" for kind, name in key)
     picture = svg.plot(title, x, y, "step", label, marks)
-    return f'<figure>{picture}<ul class="key">{entries}</ul><figcaption>{text(words)}</figcaption></figure>'
-
-
-def _not_finite(values: Vector, what: str) -> str:
-    """What a picture has no place for is told."""
-    count = int(np.sum(~np.isfinite(values)))
-    return f"; {count:,} {what} not finite, not drawn" if count else ""
+    caption = f"<figcaption>{text(words)}</figcaption>"
+    return f'<figure><h3>{text(title)}</h3>{picture}<ul class="key">{entries}</ul>{caption}</figure>'

@@ -65,8 +65,8 @@ def _difference(axes: "Axes", report: ParityReport) -> None:
     """The absolute difference, in the unit of the loss; steps without any are counted, not drawn."""
     steps = np.arange(1, len(report.losses) + 1)
     apart = training_curves.losses_apart(report)
-    equal = f"|difference|; none at\n{int(np.sum(apart == 0)):,} of {len(steps):,} steps"
-    axes.semilogy(steps, drawn(apart), ".", color="black", markersize=3, label=equal)
+    told = f"of the losses; {training_curves.none_at(apart)}{training_curves.not_drawn(apart)}".replace("; ", ";\n")
+    axes.semilogy(steps, drawn(apart), ".", color="black", markersize=3, label=told)
     _band(axes, steps, report.loss_allowed, [apart], report)
     axes.set_ylabel(APART_LABEL)
 

@@ -13,8 +13,8 @@ WINDOW = 100  # steps of the moving mean, at most
 LONG = 3.0  # a loss that fell by less is drawn on a linear axis
 SMALLEST, LARGEST = 1e-300, 1e300  # what a logarithmic axis has room for
 EXPLAINED = "what rounding explains"
-APART_LABEL = "|difference of the losses|, unit of the loss"
-DRIFT_LABEL = "‖ΔW‖ of a tensor ÷ ‖W‖ of all, no unit"
+APART_LABEL = "|difference|, unit of the loss"
+DRIFT_LABEL = "‖ΔW‖ ÷ ‖W‖ of all, no unit"
 
 Steps = npt.NDArray[np.int64]
 
@@ -59,6 +59,17 @@ def losses_apart(report: ParityReport) -> Vector:
     with np.errstate(invalid="ignore"):  # of two infinite losses
         apart: Vector = np.abs(report.losses[:, 0] - report.losses[:, 1])
     return apart
+
+
+def none_at(values: Vector) -> str:
+    """How many steps show nothing, where a logarithmic axis has no place for it."""
+    return f"none at {int(np.sum(values == 0)):,} of {len(values):,} steps"
+
+
+def not_drawn(values: Vector, what: str = "steps") -> str:
+    """What goes on the name of a curve, where no axis has room for all of it; else nothing."""
+    count = int(np.sum(~(np.abs(values) <= LARGEST)))
+    return f"; {count:,} {what} too large or no number, not drawn" if count else ""
 
 
 def drawn(values: Vector) -> Vector:

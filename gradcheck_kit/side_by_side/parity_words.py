@@ -73,9 +73,14 @@ def facts(report: "ParityReport") -> list[Line]:
         losses = ", ".join(f"{loss:.4g}" for loss in side.train_loss[-LAST_EPOCHS:])
         scored = f"; test accuracy {side.test_accuracy[-1]:.2%}" if side.test_accuracy else ""
         lines.append(("fact", f"{side.name}: training loss of the last epochs {losses}{scored}"))
-    if report.verdict is Verdict.INCONCLUSIVE and report.divergence is None:
-        lines.append(("", "the loss did not fall on both sides, so there was little to compare: train longer"))
     return lines
+
+
+def advice(report: "ParityReport") -> list[Line]:
+    """What kept it from knowing, and what to do."""
+    if report.verdict is not Verdict.INCONCLUSIVE or report.divergence is not None:
+        return []
+    return [("", "the loss did not fall on both sides, so there was little to compare: train longer")]
 
 
 def of_bar(report: "ParityReport", bar: float) -> Line:
@@ -87,7 +92,7 @@ def of_bar(report: "ParityReport", bar: float) -> Line:
 def whole(report: "ParityReport") -> str:
     """The verdict; when, where and why they parted; the ledger; the facts beside."""
     noted = [("note", note) for note in report.notes]
-    lines = [*parting(report), *branches(report), law(report), *facts(report), *noted]
+    lines = [*parting(report), *branches(report), law(report), *facts(report), *advice(report), *noted]
     indented = [f"  {told(line)}" for line in lines]
     head, start = f"{report.verdict.value}: {conclusion(report)}", report.schedule["fingerprint"][:16]
     return "\n".join([head, *indented, f"  start and batches: {start}"])
