@@ -15,6 +15,7 @@ from gradcheck_kit.side_by_side.parity_words import Line
 from gradcheck_kit.side_by_side.replay import Decision
 
 MOST_DECISIONS = 200  # of the ledger; all of them are in the JSON report
+OF_THE_SCHEDULE = ("schedule", "batch")  # settings that are told with it
 
 
 def page(
@@ -134,7 +135,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, str]:
     for name, value in settings.items():
         if isinstance(value, Mapping):
             told |= {f"{name} of {key}": str(inner) for key, inner in value.items()}
-        elif name != "schedule":
+        elif name not in OF_THE_SCHEDULE:
             told[name] = str(value)
     return told
 

@@ -36,8 +36,8 @@ polyline, path { fill: none; stroke: var(--ink); } .thin { stroke-width: 1; } .d
 .band { fill: var(--soft); fill-opacity: .22; stroke: none; } .edge { stroke: var(--soft); stroke-width: .8; }
 .between { fill: var(--ink); fill-opacity: .3; stroke: none; }
 .inside-law { stroke-width: 1.8; stroke-linecap: round; stroke-opacity: .75; }
-.outside-law { stroke: var(--fail); stroke-width: 4; stroke-linecap: round; }
-.parted { stroke: var(--fail); stroke-width: 2.5; stroke-dasharray: .1 5; stroke-linecap: round; }
+.outside-law { stroke: var(--fail); stroke-width: 5; stroke-linecap: round; }
+.parted { stroke: var(--fail); stroke-width: 1.5; stroke-dasharray: 2 3; }
 svg .at { fill: var(--fail); font-weight: 700; paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
 .strokes0, .strokes1, .strokes2, .strokes3, .strokes4, .strokes5, .strokes6 { stroke-width: 1.4; }
 .strokes1 { stroke-dasharray: 6 3; } .strokes2 { stroke-dasharray: 6 2 1 2; } .strokes3 { stroke-dasharray: 1.5 2; }

@@ -13,6 +13,7 @@ from gradcheck_kit.side_by_side.parity_report import ParityReport, Vector
 
 MOST_LINES = 12  # tensors that each have a line of their own
 STROKES, SHADES = 7, 3  # of which the style sheet has so many; a line has one of each
+FLAT = 1e-3  # a loss that moves by a smaller share has no digits for the labels of an axis
 LABEL_ROOM = 80.0  # what a label needs beside the line that it stands at
 
 Key = list[tuple[str, str]]
@@ -100,8 +101,10 @@ def _steps(report: ParityReport) -> Scale:
 def _loss_axis(curves: Sequence[Vector], log: bool) -> Scale:
     known = np.concatenate(curves)
     known = known[np.isfinite(known)]
-    ends = [0.0, 1.0] if not known.size else [float(known.min()), float(known.max())]
-    return _logarithmic((ends[0] / 1.1, ends[1] * 1.1)) if log else svg.up(ends)
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    if log:
+        return _logarithmic((low / 1.1, high * 1.1))
+    return svg.up([low, high] if high - low > FLAT * abs(high) else [low - abs(low) / 10, high + abs(high) / 10])
 
 
 def _logarithmic(ends: tuple[float, float]) -> Scale:
@@ -143,12 +146,12 @@ def _between(x: Scale, y: Scale, tensors: Sequence[Vector]) -> str:
     return svg.area(over, under, "between") if over else ""
 
 
-def _parted(x: Scale, y: Scale, step: int) -> list[str]:
+def _parted(x: Scale, y: Scale, step: int) -> tuple[str, str]:
     """An upright line at the step, and its number beside it on the side that has room."""
     at = x.at(float(step))
     left = at + LABEL_ROOM > x.end
     place = f'x="{at - 6 if left else at + 6:.1f}" y="{y.end + 14:.1f}" text-anchor="{"end" if left else "start"}"'
-    return [svg.curve([[(at, y.start), (at, y.end)]], "parted"), f'<text class="at" {place}>step {step:,}</text>']
+    return svg.curve([[(at, y.start), (at, y.end)]], "parted"), f'<text class="at" {place}>step {step:,}</text>'
 
 
 # ---------------------------------------------------------------- the whole
@@ -160,7 +163,8 @@ def _figure(
     """A picture, its key below it, and the step at which the two parted in both."""
     first = training_curves.parted(report)
     if first is not None:
-        marks, key = [*marks, *_parted(x, y, first[0])], [*key, ("parted", f"parted at step {first[0]:,}: {first[1]}")]
+        below, above = _parted(x, y, first[0])
+        marks, key = [below, *marks, above], [*key, ("parted", f"parted at step {first[0]:,}: {first[1]}")]
     entries = "".join(f"<li>{svg.sample(kind)}<span>{text(name)}</span></li>" for kind, name in key)
     picture = svg.plot(title, x, y, "step", label, marks)
     caption = f"<figcaption>{text(words)}</figcaption>"

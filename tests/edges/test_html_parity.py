@@ -246,6 +246,8 @@ def test_a_run_of_one_step_is_seen() -> None:
     losses, difference, drift = expect_a_page(page(made(1)))
     for picture, kind in ((losses, "wide"), (losses, "dashed"), (difference, "inside-law"), (drift, "wide")):
         assert len(marks(picture, kind)) == 1, kind
+    labels = [mark.text for mark in losses.iter("text")]
+    assert len(labels) == len(set(labels)), "an axis of a single value has labels that differ"
     for picture in (difference, drift):
         (band,) = marks(picture, "band")
         assert np.ptp([x for x, _ in band]) > 10, "a band is as wide as its step"
