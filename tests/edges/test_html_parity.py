@@ -219,8 +219,12 @@ def test_a_loss_that_no_axis_holds_is_counted_and_not_drawn(where: slice, value:
     report.losses[where, 1] = value
     report.drift[where] = abs(value)
     text = page(report)
-    for picture in expect_a_page(text):
+    found = expect_a_page(text)
+    for picture in found:
         assert not re.search(r"nan|inf", "".join(mark.get("d", "") for mark in picture.iter("path")))
+    apart = np.abs(report.losses[:, 1] - report.losses[:, 0])
+    strokes = [point for kind in ("inside-law", "outside-law") for path in marks(found[1], kind) for point in path]
+    assert len(strokes) == np.sum((apart > 0) & (apart <= training_curves.LARGEST)), "one for each step that is drawn"
     count = len(report.losses[where])
     undrawn = int(np.sum(~(np.abs(report.losses[:, 1]) <= training_curves.LARGEST)))
     _, difference, drift = keys(text)
@@ -230,7 +234,7 @@ def test_a_loss_that_no_axis_holds_is_counted_and_not_drawn(where: slice, value:
         assert "steps too large or no number, not drawn" in drift
 
 
-def test_both_losses_may_be_lost(tmp_path: Path) -> None:
+def test_both_losses_may_be_lost() -> None:
     report = made(40, divergence=Divergence(1, "loss", np.nan, 1e-15))
     report.losses[:] = np.nan
     report.loss_allowed[:] = np.nan
@@ -250,8 +254,11 @@ def test_a_run_of_one_step_is_seen() -> None:
     assert len(labels) == len(set(labels)), "an axis of a single value has labels that differ"
     for picture in (difference, drift):
         (band,) = marks(picture, "band")
-        assert np.ptp([x for x, _ in band]) > 10, "a band is as wide as its step"
         assert np.ptp([y for _, y in band]) > 10
+        x = svg.linear([0.0, 1.0], svg.LEFT, svg.WIDTH - svg.RIGHT)
+        first = x.at(0.5) if picture is difference else x.start
+        assert min(x for x, _ in band) == pytest.approx(first, abs=0.06), "a band is as wide as its steps"
+        assert max(x for x, _ in band) == pytest.approx(x.end, abs=0.06)
 
 
 LONG = 36_000
