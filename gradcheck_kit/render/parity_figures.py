@@ -53,7 +53,7 @@ def _difference(report: ParityReport) -> str:
     steps, shown = np.arange(1, len(apart) + 1), drawn(apart)
     x, y = _steps(report), _logarithmic(limits(report.dtype, allowed, [apart]))
     outside = ~(apart <= allowed)  # NaN too, which is not drawn but counted
-    marks, key = _band(x, y, steps, allowed, report), [("band", EXPLAINED)]
+    marks, key = _band(x, y, steps, allowed), [("band", EXPLAINED)]
     for kind, chosen in (("inside-law", ~outside), ("outside-law", outside)):
         found = [(x.at(float(steps[i])), y.at(high), y.at(low)) for i, high, low in thinning.spans(shown, chosen)]
         marks.append(svg.bars(found, kind))
@@ -70,7 +70,7 @@ def _drift(report: ParityReport) -> str:
     every = report.tensor_drift
     steps = np.arange(len(report.drift))
     x, y = _steps(report), _logarithmic(limits(report.dtype, report.allowed, [report.drift, *every.values()]))
-    marks, key = _band(x, y, steps, report.allowed, report), [("band", EXPLAINED)]
+    marks, key = _band(x, y, steps, report.allowed), [("band", EXPLAINED)]
     named = furthest(every)[:MOST_LINES]
     others = [values for name, values in every.items() if name not in named]
     if others:
@@ -122,7 +122,7 @@ def _line(x: Scale, y: Scale, steps: training_curves.Steps, values: Vector, kind
     return svg.curve([[(x.at(float(steps[i])), y.at(float(values[i]))) for i in run] for run in runs], kind)
 
 
-def _band(x: Scale, y: Scale, steps: training_curves.Steps, allowed: Vector, report: ParityReport) -> list[str]:
+def _band(x: Scale, y: Scale, steps: training_curves.Steps, allowed: Vector) -> list[str]:
     """What rounding explains, from the axis up; each step half a step wide to both sides."""
     shown, parts = drawn(allowed), []
     for run in thinning.runs(shown):
