@@ -63,6 +63,11 @@ def run(options: argparse.Namespace) -> int:
         screen.parity_result(report, job.bar)
         if options.json:
             formats.write(options.json, as_json(_results(job, report)))
+        if options.html:
+            from gradcheck_kit.render.html_parity import page
+
+            formats.write(options.html, page(report, job.settings, environment_now(), job.bar))
+            screen.wrote(options.html)
         if options.plot:
             from gradcheck_kit.render.plot import plot_parity
 
@@ -179,7 +184,6 @@ def _train(job: Job, file: CheckpointFile | None, screen: Screen) -> None:
 def _results(job: Job, report: ParityReport) -> dict[str, Any]:
     """The JSON report; `trace` is equal where two runs were, at every step and to the last bit."""
     steps = [report.losses, report.drift, report.allowed, report.loss_allowed, *report.tensor_drift.values()]
-    reached = min(_last(report.reference.test_accuracy), _last(report.candidate.test_accuracy))
     return {
         "schema": SCHEMA,
         "seed": report.schedule["seed"],
@@ -187,9 +191,5 @@ def _results(job: Job, report: ParityReport) -> dict[str, Any]:
         "settings": job.settings,
         **report.to_dict(),
         "trace": hashlib.sha256(b"".join(np.ascontiguousarray(a, "<f8").tobytes() for a in steps)).hexdigest(),
-        "accuracy_bar": None if job.bar is None else {"bar": job.bar, "reached": reached >= job.bar},
+        "accuracy_bar": None if job.bar is None else {"bar": job.bar, "reached": report.accuracy_reached >= job.bar},
     }
-
-
-def _last(shares: tuple[float, ...]) -> float:
-    return shares[-1] if shares else 0.0

@@ -46,6 +46,9 @@ def _add_the_run(parser: Any) -> None:
     parser.add_argument("--seed", type=option_types.seed, metavar="N", help="of the start and the batches (default 0)")
     parser.add_argument("--json", type=file, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
+        "--html", type=file, metavar="FILE.html", help="write one page: the verdict, its pictures, and all the facts"
+    )
+    parser.add_argument(
         "--plot", type=file, metavar="FILE.png", help="draw both losses, their difference and every tensor's drift"
     )
     parser.add_argument(

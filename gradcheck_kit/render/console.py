@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck_kit.report import Report
+from gradcheck_kit.side_by_side import parity_words
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.training import ParityReport, Progress
 from gradcheck_kit.verdict import Verdict
@@ -109,7 +110,7 @@ class Screen:
         """Each epoch on both sides, the largest differences, the facts, and in float64 the verdict."""
         self._epochs(report)
         for line in _differences(report):
-            self._out.print(Text(f"  {line}"))
+            self._out.print(Text(f"  {line}"), soft_wrap=True)
 
     def parity_result(self, report: ParityReport, bar: float | None) -> None:
         """Each epoch on both sides, the report, and beside it whether the test accuracy is a right program's."""
@@ -120,11 +121,7 @@ class Screen:
         for line in lines:
             self._out.print(Text(line), soft_wrap=True)
         if bar is not None:
-            reached = min(report.reference.test_accuracy[-1], report.candidate.test_accuracy[-1])
-            told = (
-                f"{reached:.2%}, where right programs reach {bar:.1%}: {'reached' if reached >= bar else 'not reached'}"
-            )
-            self._out.print(Text(f"  fact   test accuracy {told}"))
+            self._out.print(Text(f"  {parity_words.told(parity_words.of_bar(report, bar))}"))
 
     def note(self, text: str) -> None:
         """A line beside the results."""
@@ -181,10 +178,8 @@ def _differences(report: ParityReport) -> list[str]:
     if report.divergence is None:
         lines.append(f"all parameters together: {report.worst_of_law:.1%} of what rounding explains, at the worst step")
     else:
-        first = report.divergence
-        apart = f"{first.apart:.1e} apart, rounding explains {first.allowed:.1e}"
-        lines.append(f"parted at step {first.step} in {first.what}: {apart}")
-    accuracy = min(report.reference.test_accuracy[-1], report.candidate.test_accuracy[-1])
+        lines += map(parity_words.told, parity_words.parting(report))
+    accuracy = report.accuracy_reached
     lines.append(
         f"loss fell to {report.loss_left:.1%} of its start ({_yes(report.loss_left < LOSS_LEFT)} < {LOSS_LEFT:.0%}); "
         f"test accuracy {accuracy:.2%} ({_yes(accuracy >= LEAST_ACCURACY)} ≥ {LEAST_ACCURACY:.0%})"

@@ -4,53 +4,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradcheck_kit.record import Record
+from gradcheck_kit.render.html_document import document, folded, section
 from gradcheck_kit.render.html_figures import curves
-from gradcheck_kit.render.html_style import STYLE
 from gradcheck_kit.render.html_subject import facts_list, number, subject, verdict
 from gradcheck_kit.render.svg import text
 from gradcheck_kit.verdict import Verdict
 
 ORDER = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-FEW = 6  # of one reason: more are folded
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""What a browser may load for the page: nothing."""
 
 
 def page(record: Record, title: str = "Gradient checks") -> str:
     """The whole file. All that comes from the record is escaped."""
-    body = "\n".join(_sections(record, title))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<link rel="icon" href="data:,">
-<title>{text(title)}: {record.verdict.value}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+    came = record.verdict.value
+    return document(f"{title}: {came}", f"{text(title)}: {verdict(came)}", _sections(record))
 
 
-def _sections(record: Record, title: str) -> Iterator[str]:
-    yield f"<header><h1>{text(title)}: {verdict(record.verdict.value)}</h1></header><main>"
-    yield _section("summary", "Summary", _summary(record))
+def _sections(record: Record) -> Iterator[str]:
+    yield section("summary", "Summary", _summary(record))
     if record.not_run:
-        yield _section("not-run", "Not run", "".join(_not_run(record.not_run)))
+        yield section("not-run", "Not run", "".join(_not_run(record.not_run)))
     order = [v.value for v in ORDER]
     entries = sorted(record.subjects, key=lambda entry: order.index(entry["verdict"]))
-    yield _section("subjects", "Subjects", "\n".join(map(subject, entries)) or "<p>Nothing was checked.</p>")
+    yield section("subjects", "Subjects", "\n".join(map(subject, entries)) or "<p>Nothing was checked.</p>")
     if record.parity is not None:
-        yield _section("training", "Training side by side", "".join(_trainings(record.parity)))
-    yield "</main>"
-
-
-def _section(name: str, title: str, content: str) -> str:
-    return f'<section id="{name}"><h2>{text(title)}</h2>{content}</section>'
+        yield section("training", "Training side by side", "".join(_trainings(record.parity)))
 
 
 def _not_run(items: Sequence[str]) -> Iterator[str]:
@@ -61,9 +38,7 @@ def _not_run(items: Sequence[str]) -> Iterator[str]:
         reasons.setdefault(why or what, []).append(what if why else "")
     for why, whats in reasons.items():
         listed = "".join(f"<li>{text(what)}</li>" for what in whats if what)
-        head = f'<summary><span class="name">{text(why)}</span><span class="facts">{len(whats)}</span></summary>'
-        opened = " open" if len(whats) <= FEW else ""
-        yield f'<details{opened}>{head}<div class="inside"><ul>{listed}</ul></div></details>'
+        yield folded(why, len(whats), f"<ul>{listed}</ul>")
 
 
 def _summary(record: Record) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gradcheck_kit.render.html_document import table
 from gradcheck_kit.render.html_figures import figures_of
 from gradcheck_kit.render.svg import text
 
@@ -70,12 +71,8 @@ def _beside(finding: Mapping[str, Any]) -> str | None:
 
 
 def _passed(findings: Iterable[Mapping[str, Any]]) -> str:
-    rows = "".join(
-        f"<tr><td>{text(', '.join(filter(None, (f['question'], f['input']))))}</td><td>{text(f['message'])}</td></tr>"
-        for f in findings
-    )
-    head = "<tr><th>question</th><th>answer</th></tr>"
-    return f'<h3>passed</h3><div class="wide-table"><table>{head}{rows}</table></div>'
+    rows = ((", ".join(filter(None, (f["question"], f["input"]))), f["message"]) for f in findings)
+    return f"<h3>passed</h3>{table(('question', 'answer'), rows)}"
 
 
 def _lines(entry: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ WIDTH, HEIGHT = 380, 270
 LEFT, RIGHT, TOP, BOTTOM = 70, 12, 32, 48
 TICKS = 5
 MOST_DECADES = 5  # that each have their own tick
+AREAS, SPANS = ("band", "between"), ("inside-law", "outside-law")  # classes that are no lines
 
 Point = tuple[float, float]
 
@@ -49,7 +50,7 @@ class Scale:
         step = max(_round_step((self.high - self.low) / TICKS), 1.0 if self.whole else 0.0)
         count = math.floor(self.high / step + 1e-9) - math.ceil(self.low / step - 1e-9)
         values = [step * (math.ceil(self.low / step - 1e-9) + i) for i in range(count + 1)]
-        return [(value, f"{value + 0.0:.4g}") for value in values]
+        return [(value, f"{value:,.0f}" if self.whole else f"{value + 0.0:.4g}") for value in values]
 
 
 def linear(values: Sequence[float], start: float, end: float) -> Scale:
@@ -103,6 +104,37 @@ def picture(title: str, width: float, height: float, marks: Sequence[str]) -> st
 def line(points: Sequence[Point], kind: str) -> str:
     """A line through the points; `kind` is its class: "wide", "thin", "dashed" or "dotted"."""
     return f'<polyline class="{kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
+
+
+def curve(runs: Sequence[Sequence[Point]], kind: str) -> str:
+    """A line that is broken between runs; a run of a single point is a short stroke."""
+    drawn = "".join(f"M{_joined(run)}" if len(run) > 1 else _short(run[0]) for run in runs if run)
+    return f'<path class="{kind}" d="{drawn}"/>' if drawn else ""
+
+
+def area(over: Sequence[Point], under: Sequence[Point], kind: str) -> str:
+    """What lies between two lines."""
+    return f'<path class="{kind}" d="M{_joined([*over, *reversed(under)])}Z"/>'
+
+
+def bars(spans: Sequence[tuple[float, float, float]], kind: str) -> str:
+    """Upright strokes, each at x from y to another y; with round ends, so that one without length is a dot."""
+    drawn = "".join(f"M{x:.1f},{y:.1f}V{end:.1f}" for x, y, end in spans)
+    return f'<path class="{kind}" d="{drawn}"/>' if drawn else ""
+
+
+def sample(kind: str) -> str:
+    """A piece of a line or of an area, for a key beside the picture."""
+    shape = "M1,2H29V12H1Z" if kind in AREAS else "M8,7v0M15,7v0M22,7v0" if kind in SPANS else "M1,7H29"
+    return f'<svg class="sample" viewBox="0 0 30 14" aria-hidden="true"><path class="{kind}" d="{shape}"/></svg>'
+
+
+def _joined(points: Sequence[Point]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _short(point: Point) -> str:
+    return f"M{point[0] - 2:.1f},{point[1]:.1f}h4"
 
 
 def dots(points: Sequence[Point]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradcheck_kit.report import plain
+from gradcheck_kit.side_by_side import parity_words
 from gradcheck_kit.side_by_side.replay import Decision
 from gradcheck_kit.verdict import Verdict
 
@@ -117,11 +118,7 @@ class ParityReport:
 
     def __str__(self) -> str:
         """What a person reads: the verdict; when, where and why they parted; the ledger; the facts beside."""
-        lines = [_headline(self)]
-        if self.divergence is not None:
-            lines += _of_divergence(self, self.divergence)
-        lines += [*_of_ledger(self), *_facts(self), *(f"  note   {note}" for note in self.notes)]
-        return "\n".join([*lines, f"  start and batches: {self.schedule['fingerprint'][:16]}"])
+        return parity_words.whole(self)
 
     @property
     def misjudged(self) -> tuple[Decision, ...]:
@@ -147,6 +144,12 @@ class ParityReport:
         ends = self.reference.train_loss[-1], self.candidate.train_loss[-1]
         return max(end / float(start) for end, start in zip(ends, self.losses[0], strict=True))
 
+    @property
+    def accuracy_reached(self) -> float:
+        """The last epoch's test accuracy, the smaller of both sides; 0 for a side that offers none."""
+        sides = (self.reference, self.candidate)
+        return min(side.test_accuracy[-1] if side.test_accuracy else 0.0 for side in sides)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is known step by step is left out."""
         first = self.divergence
@@ -171,63 +174,6 @@ class ParityReport:
             "reference": _side(self.reference),
             "candidate": _side(self.candidate),
         }
-
-
-def _headline(report: ParityReport) -> str:
-    words = {
-        Verdict.PASS: "the same computation",
-        Verdict.FAIL: "another computation",
-        Verdict.INCONCLUSIVE: "undecided",
-    }
-    sides = f"{report.candidate.name} beside {report.reference.name}"
-    return f"{report.verdict.value}: {sides}, {report.name} in {report.dtype}: {words[report.verdict]}"
-
-
-def _of_divergence(report: ParityReport, first: Divergence) -> list[str]:
-    """When, where, why."""
-    epoch_length = -(-report.schedule["examples"] // report.schedule["batch_size"])
-    epoch, batch = divmod(max(first.step, 1) - 1, epoch_length)
-    when = "at the start" if first.step == 0 else f"at step {first.step} (epoch {epoch + 1}, batch {batch + 1})"
-    lines = [
-        f"  when   first {when}: {first.what} {first.apart:.2e} apart, where rounding explains {first.allowed:.1e}"
-    ]
-    if first.stage is not None:
-        apart, allowed = first.tensor_apart, first.tensor_allowed
-        lines.append(
-            f"  where  {first.stage}, {first.tensor}: {apart:.2e} apart, where rounding explains {allowed:.1e}"
-        )
-    lines.append(f"  why    {first.cause or 'not known'}: {first.evidence}")
-    if not report.replayed and report.dtype != "float64":
-        lines.append("         a ReLU within rounding of zero may do this: run in float64, or with replay=True")
-    return lines
-
-
-def _of_ledger(report: ParityReport) -> list[str]:
-    if not report.replayed:
-        return []
-    told = f"{len(report.ledger)} of {report.decisions:,} decisions differed, {len(report.misjudged)} beyond rounding"
-    lines = [f"  branch {told}"]
-    for d in report.misjudged[:3]:
-        where = f"step {d.step}, {d.stage}{list(d.index)}"
-        lines.append(f"         {where}: {d.margin:.1e} from the other side, where rounding explains {d.allowed:.1e}")
-    return lines
-
-
-def _facts(report: ParityReport) -> list[str]:
-    """Losses and accuracies: told beside the verdict, never instead of it."""
-    lines = [f"  law    at most {report.worst_of_law:.2g} of what rounding explains, over {len(report.losses)} steps"]
-    for side in (report.reference, report.candidate):
-        losses = ", ".join(f"{loss:.4g}" for loss in side.train_loss[-3:])
-        scored = f"; test accuracy {side.test_accuracy[-1]:.2%}" if side.test_accuracy else ""
-        lines.append(f"  fact   {side.name}: training loss of the last epochs {losses}{scored}")
-    if report.chaotic_from is not None:
-        lines.append(
-            f"         from step {report.chaotic_from} on rounding alone drives the reference anywhere: compare "
-            + ("fewer steps, or another optimiser" if report.dtype == "float64" else "in float64")
-        )
-    if report.verdict is Verdict.INCONCLUSIVE and report.divergence is None and not report.loss_fell:
-        lines.append("         the loss did not fall on both sides, so there was little to compare: train longer")
-    return lines
 
 
 def _side(side: SideReport) -> dict[str, Any]:

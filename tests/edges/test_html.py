@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,11 +14,17 @@ from gradcheck_kit.record import Record, entry, merged, read
 from gradcheck_kit.render import svg
 from gradcheck_kit.render.html import page
 from gradcheck_kit.render.html_figures import FAINTEST, shade
-from tests.browser import VARIABLE, Page, chromium, page_in
-
-EVIL = "<script>alert(1)</script>"
-ATTRIBUTE = "\"'><img src=http://example.invalid/x onerror=alert(1)>"
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+from tests.browser import Page
+from tests.pages import (
+    ATTRIBUTE,
+    EVIL,
+    expect_a_picture,
+    expect_no_markup,
+    expect_nothing_loaded,
+    needs_browser,
+    opened,
+    parsed,
+)
 
 
 class Scaled:
@@ -105,59 +110,14 @@ def text(record: Record) -> str:
     return page(record, title=f"Report of {EVIL}")
 
 
-class Reader(HTMLParser):
-    """What the page holds; fails on elements that are not closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
-def parsed(text: str) -> Reader:
-    reader = Reader()
-    reader.feed(text)
-    reader.close()
-    assert reader.open == []
-    return reader
-
-
 def test_every_element_is_closed_and_nothing_of_the_record_is_markup(text: str) -> None:
-    reader = parsed(text)
-    assert not {tag for tag, _ in reader.elements} & {"script", "img", "iframe", "object", "embed"}
-    assert not any(name.startswith("on") for _, attributes in reader.elements for name in attributes)
-    told = "".join(reader.texts)
+    told = "".join(expect_no_markup(text).texts)
     for what in (EVIL, ATTRIBUTE):
         assert told.count(what) >= 3, "it is there, as text"
 
 
 def test_the_page_loads_nothing(text: str) -> None:
-    reader = parsed(text)
-    loads = [
-        value
-        for _, attributes in reader.elements
-        for name, value in attributes.items()
-        if name in ("src", "href", "action", "data", "poster", "srcset", "xlink:href")
-    ]
-    assert loads == ["data:,"], "the icon, which a browser would ask a server for, is empty"
-    (style,) = re.findall(r"<style>(.*?)</style>", text, flags=re.DOTALL)
-    assert "url(" not in style
-    assert "@import" not in style
+    expect_nothing_loaded(text)
 
 
 def test_every_section_is_there(text: str) -> None:
@@ -203,24 +163,9 @@ def test_every_picture_is_well_formed_labelled_and_needs_no_colour(text: str) ->
     pictures = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
     assert len(pictures) >= 6
     for picture in pictures:
-        root = ElementTree.fromstring(picture)
-        assert root.find("title") is not None
-        assert len(root.findall("text")) >= 3
-        for mark in root.iter():
-            assert not {"fill", "stroke", "style", "color"} & {*mark.keys()}, "colours are the style sheet's alone"
+        expect_a_picture(picture)
     lines = {mark.get("class") for p in pictures for mark in ElementTree.fromstring(p).iter("polyline")}
     assert {"wide", "dashed", "thin"} <= lines
-
-
-def test_numbers_of_the_pictures_lie_on_their_sheet(text: str) -> None:
-    for picture in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
-        _, _, width, height = map(float, re.findall(r'viewBox="([^"]+)"', picture)[0].split())
-        root = ElementTree.fromstring(picture)
-        for mark in root.iter():
-            for name in ("x", "cx", "x1", "x2"):
-                assert 0.0 <= float(mark.get(name, 0.0)) <= width
-            for name in ("y", "cy", "y1", "y2"):
-                assert 0.0 <= float(mark.get(name, 0.0)) <= height
 
 
 def test_a_phone_a_printer_and_a_dark_screen_are_thought_of(text: str) -> None:
@@ -291,20 +236,6 @@ def test_shades_grow_with_the_value_and_begin_where_rounding_ends() -> None:
 
 
 # ---------------------------------------------------------------- in a browser
-
-BROWSER = chromium()
-needs_browser = pytest.mark.skipif(
-    BROWSER is None, reason=f"no Chromium on PATH nor in {VARIABLE}: the page was not opened in a browser"
-)
-
-
-def opened(text: str, folder: Path, width: int, look: Any) -> Page:
-    (folder / "page.html").write_text(text, encoding="utf-8")
-    assert BROWSER is not None
-    with page_in(BROWSER, folder / "profile") as browser:
-        browser.open(folder / "page.html", width)
-        look(browser)
-    return browser
 
 
 @needs_browser

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 
 import gradcheck_kit
-from gradcheck_kit.cli import main, mnist_run, parity_options
+from gradcheck_kit.cli import layer_rows, main, mnist_run, parity_options
 from gradcheck_kit.cli.checkpoint_file import NAME, CheckpointFile
 from gradcheck_kit.cli.mnist_networks import MODELS, OPTIMIZERS
 from gradcheck_kit.subject import UsageError
 from reference_impls.datasets import mnist
+from reference_impls.optimizers import SGD
+from tests.pages import expect_a_picture, expect_no_markup, parsed
 
 ROOT = Path(gradcheck_kit.__file__).parents[1]
 SHORT = ("--epochs", "4", "--batch", "20")  # seven steps an epoch, the last of a partial batch
@@ -254,7 +257,17 @@ def test_a_bad_call_exits_2_and_says_what_to_type(arguments: list[str], words: s
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--lr", "0"], ["--lr", "x"], ["--optimizer", "sdg"], ["--json", "/no/such/x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--lr", "0"],
+        ["--lr", "x"],
+        ["--optimizer", "sdg"],
+        ["--json", "/no/such/x"],
+        ["--html", "/no/such/x"],
+        ["--html", "/tmp"],
+    ],
+)
 def test_an_option_that_cannot_be_is_refused_before_any_work(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as code:
         main(["parity", "mnist", *arguments])
@@ -362,6 +375,84 @@ def test_the_picture_is_drawn_of_every_kind_of_report(folder: Path) -> None:
         assert (folder / f"{candidate}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(("candidate", "code"), [("candidate", 0), ("late", 1), ("far", 1)])
+def test_the_page_says_what_the_terminal_says(folder: Path, candidate: str, code: int, capsys: Capture) -> None:
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write("\ndef far(): return made('far', 2, lr=1e200)\n")
+    with np.errstate(all="ignore"):
+        assert parity(candidate, "--html", "out.html", "--json", "out.json") == code
+    page, said = Path("out.html").read_text(encoding="utf-8"), told("out.json")
+    expect_no_markup(page)
+    for picture in re.findall(r"<svg viewBox.*?</svg>", page):
+        expect_a_picture(picture)
+    shown = " ".join("".join(parsed(page).texts).split())
+    for line in capsys.readouterr().out.splitlines():
+        if line.startswith(("  when", "  where", "  why", "  law", "  fact")):
+            assert " ".join(line[9:].split()) in shown
+    assert said["schedule"]["fingerprint"] in shown
+    assert said["settings"]["code"]["pair.py:reference"] in shown
+    assert said["environment"]["numpy"] in shown
+
+
+def test_a_page_of_a_run_that_was_interrupted_and_resumed_is_the_same_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parity("struck", "--html", "whole.html") == 1
+    monkeypatch.setenv("PARITY_STEPS", "16")
+    monkeypatch.setenv("PARITY_FATE", "interrupted")
+    assert parity("struck", "--html", "out.html") == 130
+    assert not Path("out.html").exists()
+    monkeypatch.delenv("PARITY_STEPS")
+    assert parity("struck", "--html", "out.html", "--resume") == 1
+    assert Path("out.html").read_bytes() == Path("whole.html").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full: a full disk was not met")
+def test_a_disk_that_is_full_when_the_page_is_written_loses_no_training(capsys: Capture) -> None:
+    assert parity("candidate", "--html", "/dev/full") == 2
+    assert "cannot write /dev/full: No space left on device" in capsys.readouterr().err
+    assert parity("candidate", "--html", "out.html", "--resume") == 0
+    assert "going on after epoch 4 of 4" in capsys.readouterr().err
+    assert Path("out.html").exists()
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_the_page_of_mnist_tells_whether_the_bar_was_reached() -> None:
+    assert main(["parity", "mnist", "--lr", "0.1", "--epochs", "2", "--html", "out.html", "--json", "out.json"]) == 0
+    shown = " ".join(parsed(Path("out.html").read_text(encoding="utf-8")).texts)
+    reached = told("out.json")["accuracy_bar"]["reached"]
+    assert f"where right programs reach 91.0%: {'reached' if reached else 'not reached'}" in shown
+    for what in ("NumPy beside torch cpu", "optimizer", "sgd"):
+        assert what in shown
+
+
+# ---------------------------------------------------------------- verify, whose training runs are told the same way
+
+
+class TooFast(SGD):
+    """Learns a millionth too fast."""
+
+    def __init__(self, params: dict[str, Any], lr: float) -> None:
+        super().__init__(params, lr * (1 + 1e-6))
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("planted", [False, True])
+def test_verify_says_when_where_and_why_its_training_runs_parted(
+    planted: bool, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(layer_rows, "rows", lambda *_: iter(()))
+    if planted:
+        monkeypatch.setitem(OPTIMIZERS, "sgd", replace(OPTIMIZERS["sgd"], ours=TooFast))
+    assert main(["verify", "--device", "cpu", "--epochs", "2"]) == int(planted)
+    out = capsys.readouterr().out
+    of_float64 = out[: out.index("float32, epoch")]
+    shown = re.findall(r"^  (when|where|why) +(.*)", of_float64, re.MULTILINE)
+    assert [label for label, _ in shown] == (["when", "where", "why"] if planted else [])
+    if planted:
+        assert shown[0][1].startswith("first at step 1 (epoch 1, batch 1)")
+        assert shown[1][1].startswith("update, ")
+        assert shown[2][1].startswith("learning-rate: the step of ")
+
+
 def test_the_pair_of_the_page_is_the_same_computation(folder: Path, capsys: Capture) -> None:
     page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
     by_hand = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[0]
@@ -377,6 +468,6 @@ def test_the_pair_of_the_page_is_the_same_computation(folder: Path, capsys: Capt
 def test_every_command_of_the_page_is_one_that_the_parser_takes() -> None:
     page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    known = {f"--{name}" for name in ("epochs", "batch", "seed", "json", "plot", "resume", "checkpoint")}
+    known = {f"--{name}" for name in ("epochs", "batch", "seed", "json", "html", "plot", "resume", "checkpoint")}
     known |= {f"--{name.replace('_', '-')}" for name in parity_options.OF_MNIST}
     assert set(re.findall(r"--[a-z-]+", block)) <= known
