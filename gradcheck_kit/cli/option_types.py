@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -55,6 +56,16 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def picture(text: str) -> Path:
+    """A file that matplotlib draws."""
+    path = output(text)
+    if path.suffix not in PICTURE_SUFFIXES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no picture; end it in {', '.join(PICTURE_SUFFIXES)}")
+    if find_spec("matplotlib") is None:
+        raise argparse.ArgumentTypeError("a plot needs matplotlib: pip install 'gradcheck-kit[plot]'")
+    return path
+
+
 def report_file(text: str) -> Path:
     """A file whose suffix says in which form."""
     path = output(text)
@@ -64,3 +75,4 @@ def report_file(text: str) -> Path:
 
 
 REPORT_SUFFIXES = (".html", ".json", ".xml", ".sarif")
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")

@@ -49,7 +49,10 @@ def _add_the_run(parser: Any) -> None:
         "--html", type=file, metavar="FILE.html", help="write one page: the verdict, its pictures, and all the facts"
     )
     parser.add_argument(
-        "--plot", type=file, metavar="FILE.png", help="draw both losses, their difference and every tensor's drift"
+        "--plot",
+        type=option_types.picture,
+        metavar="FILE.png",
+        help="draw both losses, their difference and every tensor's drift",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on after the last epoch that an interrupted run completed"

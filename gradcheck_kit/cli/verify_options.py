@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--json", type=option_types.output, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
-        "--plot", type=option_types.output, metavar="FILE.png", help="draw the two loss curves and their difference"
+        "--plot", type=option_types.picture, metavar="FILE.png", help="draw the two loss curves and their difference"
     )
     parser.add_argument("--no-mnist", action="store_true", help="the layer table alone")
     parser.add_argument("--mnist-dir", type=Path, metavar="DIR", help="where the four MNIST files are")

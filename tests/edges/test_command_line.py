@@ -108,6 +108,8 @@ BAD_CALLS = {
     "no epochs": (["verify", "--epochs", "0"], "'0' is no positive integer"),
     "negative seed": (["verify", "--seed", "-1"], "seed"),
     "unwritable report": (["verify", "--json", "/no/such/directory/out.json"], "cannot write"),
+    "picture of no kind": (["verify", "--plot", "curves"], "'curves' is no picture; end it in .png, .svg, .pdf"),
+    "picture of a run": (["parity", "mnist", "--plot", "out.jpeg2"], "'out.jpeg2' is no picture"),
 }
 
 
@@ -119,6 +121,17 @@ def test_a_bad_call_exits_2_and_says_what_was_wrong(
         main(arguments)
     assert exit_code.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_picture_without_matplotlib_is_refused_before_any_training(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for command in (["verify"], ["parity", "mnist"]):
+        with pytest.raises(SystemExit) as exit_code:
+            main([*command, "--plot", "out.png"])
+        assert exit_code.value.code == 2
+        assert "a plot needs matplotlib: pip install 'gradcheck-kit[plot]'" in capsys.readouterr().err
 
 
 def test_an_absent_device_exits_2_and_lists_those_present(capsys: pytest.CaptureFixture[str]) -> None:
