@@ -130,11 +130,17 @@ class Graph:
 
     def _given(self, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A forward may work in place on what it is given, which autograd forbids on a leaf."""
-        return {n: _Fresh.apply(leaf) if n in self.arguments.arrays else leaf for n, leaf in leaves.items()}  # type: ignore[no-untyped-call]
+        return {n: _fresh(leaf) if n in self.arguments.arrays else leaf for n, leaf in leaves.items()}
+
+
+def _fresh(leaf: Tensor) -> Tensor:
+    """A recorded copy in the very same memory layout."""
+    plain = leaf.is_contiguous() and leaf.storage_offset() == 0
+    return leaf.clone() if plain else _Fresh.apply(leaf)  # type: ignore[no-untyped-call]
 
 
 class _Fresh(torch.autograd.Function):
-    """A copy in the very same memory layout, which `clone` does not keep."""
+    """The same where `clone` would not keep the layout."""
 
     @staticmethod
     def forward(ctx: Any, leaf: Tensor) -> Tensor:
