@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck_kit.literals import WIDTH
-from gradcheck_kit.reproduction.sources import imported, source_of
+from gradcheck_kit.reproduction.source_text import imported, source_text_of
 
 STANDARD = {"np": "import numpy as np", "torch": "import torch", "gk": "import gradcheck_kit as gk"}
 RESERVED = ("np", "gk", "torch", "b64decode", "saved", "layer", "module", "subject", "float", "bool")
@@ -55,7 +55,7 @@ class Names:
 
     def _written(self, thing: Any, wanted: str) -> str | None:
         """The name of a function whose whole source the lines can hold, with what it uses; None where they cannot."""
-        source = source_of(thing)
+        source = source_text_of(thing)
         if source is None or source.lines(wanted) is None:
             return None
         brought = {alias: self._brought(alias, value) for alias, value in source.uses.items()}

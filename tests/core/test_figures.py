@@ -15,6 +15,7 @@ import gradcheck_kit as gk
 from gradcheck_kit.illustration import HeatMap, Illustration, Ladder
 from gradcheck_kit.locate.heat import MOST_CELLS
 from gradcheck_kit.report import TOLD, Report
+from tests.mutants.kinked import Corner
 
 MOST_BYTES = 20_000
 MOST_EVALUATIONS = 2 * (MOST_CELLS + 20) + 20
@@ -34,17 +35,6 @@ class Sine:
         gradient = np.array(cotangent * np.cos(self._x))
         self._edit(gradient)
         return gradient
-
-
-class Corner:
-    """|x|, with three at zero where only -1 to 1 will do."""
-
-    def forward(self, x: Any) -> Any:
-        self._x = x
-        return np.abs(x)
-
-    def backward(self, cotangent: Any) -> Any:
-        return np.asarray(cotangent * np.where(self._x == 0.0, 3.0, np.sign(self._x)))
 
 
 def point(*shape: int, dtype: str = "float64") -> Any:

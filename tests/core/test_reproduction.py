@@ -14,7 +14,7 @@ import torch
 
 import gradcheck_kit as gk
 from gradcheck_kit.literals import Literal
-from gradcheck_kit.reproduction.sources import ABSENT, source_of
+from gradcheck_kit.reproduction.source_text import ABSENT, source_text_of
 from reference_impls.layers import BatchNorm1d, Dropout
 from tests.mutants import MUTANTS
 from tests.mutants.reference_edits import AffineAveragesBias
@@ -313,7 +313,7 @@ def test_a_function_that_uses_more_than_its_text_is_not_written_out(what: str) -
         "a module by another name": lambda u, x: u * x * missing_module.k,  # type: ignore[name-defined]  # noqa: F821
         "a class of the test's own": lambda u, x: u * x * Local.factor,
     }
-    assert source_of(functions[what]) is None or source_of(functions[what]).uses["missing_module"] is ABSENT  # type: ignore[union-attr]
+    assert source_text_of(functions[what]) is None or source_text_of(functions[what]).uses["missing_module"] is ABSENT  # type: ignore[union-attr]
 
 
 def test_a_generator_of_a_constructor_is_left_to_fill_in() -> None:

@@ -15,6 +15,7 @@ from gradcheck_kit.render import svg
 from gradcheck_kit.render.html import page
 from gradcheck_kit.render.html_figures import FAINTEST, shade
 from tests.browser import Page
+from tests.mutants.kinked import Corner
 from tests.pages import (
     ATTRIBUTE,
     EVIL,
@@ -40,17 +41,6 @@ class Scaled:
         gradient = cotangent * 2.0
         gradient[0] *= self._factor / 2.0
         return gradient
-
-
-class Corner:
-    """|x|, with three at zero where only -1 to 1 will do."""
-
-    def forward(self, x: Any) -> Any:
-        self._x = x
-        return np.abs(x)
-
-    def backward(self, cotangent: Any) -> Any:
-        return np.asarray(cotangent * np.where(self._x == 0.0, 3.0, np.sign(self._x)))
 
 
 def side(name: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ ABSENT = object()  # stands for a name that its module does not have
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """The text of a function.
 
     Attributes:
@@ -42,7 +42,7 @@ class Source:
         return lines if len(lines) <= MOST_LINES and all(len(line) <= WIDTH for line in lines) else None
 
 
-def source_of(function: Any) -> Source | None:
+def source_text_of(function: Any) -> SourceText | None:
     """The source of a function that is no more than its text; None for everything else."""
     if not isinstance(function, FunctionType) or function.__closure__ or function.__defaults__:
         return None
@@ -59,7 +59,7 @@ def source_of(function: Any) -> Source | None:
     node = nodes[0] if len(nodes) == 1 else None
     if isinstance(node, ast.FunctionDef):
         node = _without_annotations(node)
-    return Source(node, _uses(node, function)) if isinstance(node, ast.Lambda | ast.FunctionDef) else None
+    return SourceText(node, _uses(node, function)) if isinstance(node, ast.Lambda | ast.FunctionDef) else None
 
 
 def _within(code: CodeType) -> Iterator[CodeType]:
