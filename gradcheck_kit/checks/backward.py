@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from gradcheck_kit.checks.examination import Examination, widened
+from gradcheck_kit.checks.place import Place
 from gradcheck_kit.checks.reference import FLOAT64
 from gradcheck_kit.differences.probe import dithered, towards_zero
 from gradcheck_kit.space import Array, Arrays, FloatVector, Format, in_blocks, inner_of, is_finite, norm
@@ -45,10 +46,10 @@ class Backward:
     def pulled(self, point: Arrays, cotangents: Arrays) -> dict[str, Array]:
         """The gradients at another point, or of another cotangent."""
         subject, library = self._examination.subject, self.library
-        returned = subject.pullback(point, cotangents)
+        returned = dict(subject.pullback(point, cotangents))
         gradients = {}
         for name in subject.differentiable:
-            gradient = returned.get(name)
+            gradient = returned.pop(name, None)
             if gradient is None:
                 gradient = library.moved(point[name], point[name], -1.0)
             # Contiguous once and for all: to read a transposed array block by block would copy it each time.
@@ -64,16 +65,39 @@ class Backward:
         """The coarsest format among the inputs and the cotangents."""
         return self._examination.coarsest
 
-    def dithered(self) -> dict[str, Array]:
-        """The gradients where point and cotangent have moved by a unit in the last place, at random."""
+    def dithered(self, place: Place | None = None) -> dict[str, Array]:
+        """The gradients where point and cotangent have moved by a unit in the last place, at random.
+
+        The large arrays of `place`, if this backward was asked there, are moved in their own memory and put back.
+        """
         library, generator, names = self.library, self._examination.generator, self.gradients.keys()
         cotangents = {n: dithered(library, generator, u) for n, u in self.cotangents.items()}
-        moved = {n: dithered(library, generator, a) if n in names else a for n, a in self._point.items()}
+        lent = {} if place is None else self._unshared(place.lent)
         try:
-            return self.pulled(moved, cotangents)
+            moved = {
+                n: dithered(library, generator, a, lent.get(n)) if n in names else a for n, a in self._point.items()
+            }
+            return self._apart_from(lent, self.pulled(moved, cotangents))
         except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
+            if place is not None:
+                place.restore(lent)
             inward = {n: towards_zero(library, a) if n in names else a for n, a in self._point.items()}
             return self.pulled(inward, cotangents)
+        finally:
+            if place is not None:
+                place.restore(lent)
+
+    def _unshared(self, arrays: Arrays) -> dict[str, Array]:
+        """Those in whose memory no gradient lies: a backward may return the very array that it was given."""
+        gradients = self.gradients.values()
+        return {n: a for n, a in arrays.items() if not any(self.library.overlap(a, g) for g in gradients)}
+
+    def _apart_from(self, lent: Arrays, gradients: dict[str, Array]) -> dict[str, Array]:
+        """The gradients, those that lie in lent memory as copies."""
+        for name, gradient in gradients.items():
+            if any(self.library.overlap(gradient, array) for array in lent.values()):
+                gradients[name] = self.library.copy(gradient)
+        return gradients
 
     @cached_property
     def kept_dithers(self) -> list[dict[str, Array]]:

@@ -3,7 +3,7 @@
 Every pullback is, whatever the function: no numerical derivative is needed, and rounding is all that may be in the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,9 @@ from gradcheck_kit.report import Finding
 from gradcheck_kit.space import Array, Arrays, Library, Vector, built
 from gradcheck_kit.verdict import of_ratio
 
+Trial = Callable[[Examination], tuple[Gradients, Gradients, Arrays]]
+"""Two ways to the same gradients, and the cotangents that they were asked for."""
+
 QUESTION = "linearity"
 DOWN = 2.0**-4
 LARGER = 4.0  # w beside u
@@ -27,9 +30,7 @@ def ask(examination: Examination) -> list[Finding]:
     """A finding for every input whose gradient is no linear function of the cotangent; one PASS if there is none."""
     coarse: set[str | None] = set()
     for law, trial in TRIALS.items():
-        one, other, cotangents = trial(examination)
-        place = Place(examination.subject.point, cotangents)
-        suspects = differing(examination, one, other, place)
+        suspects = _suspects(examination, trial)
         findings = [_finding(examination, name, law, ratio) for name, ratio in suspects.items()]
         as_coarse = [f.input for f in findings if f.cause == SLUG and keeps_no_more(examination, str(f.input))]
         if len(as_coarse) < len(findings):
@@ -39,6 +40,12 @@ def ask(examination: Examination) -> list[Finding]:
     if coarse:
         said += f", that of {' and '.join(map(str, coarse))} in the digits that the forward keeps of it"
     return [passed(QUESTION, said)]
+
+
+def _suspects(examination: Examination, trial: Trial) -> dict[str, float]:
+    """The inputs whose gradients differ; the gradients themselves, which may be large, go before the next trial."""
+    one, other, cotangents = trial(examination)
+    return differing(examination, one, other, Place(examination.subject.point, cotangents))
 
 
 def _of_zero(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:

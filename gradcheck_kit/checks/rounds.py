@@ -3,9 +3,12 @@
 All inputs of a round are measured against the same VJPs, each alone or all moving together.
 """
 
+import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from gradcheck_kit.checks.backward import DITHERS, Backward, Lost
 from gradcheck_kit.checks.examination import Examination
@@ -13,7 +16,7 @@ from gradcheck_kit.checks.kinked_outputs import between_the_slopes
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
 from gradcheck_kit.differences.line import Line, drawn_tangent, snapped_tangent
-from gradcheck_kit.differences.probe import Kind, expected_size, typical_size
+from gradcheck_kit.differences.probe import Kind, expected_size, pass_over, typical_size
 from gradcheck_kit.space import Array, Arrays, Vector, inner_of, norm, norm_of, norm_of_product
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
 
@@ -93,7 +96,9 @@ class Round:
         self.examination, self.look, self.place = examination, look, places.of(look)
         self._library = examination.library
         self.backward = self._pulled()
-        self.tangents = self._drawn()
+        self._factors = self._measured_factors()
+        self._stream = copy.deepcopy(examination.generator) if self.place.large else None
+        self.tangents = self._passed_over() if self.place.large else dict(self._drawn(examination.generator))
         self._dithers = self._measured_dithers()
 
     def _pulled(self) -> Backward:
@@ -105,21 +110,24 @@ class Round:
             backward = Backward(examination, point, smaller)
         return backward
 
-    def _drawn(self) -> dict[str, Array]:
+    def _drawn(self, generator: np.random.Generator) -> Iterator[tuple[str, Array]]:
         """A fresh tangent for each input; together, each scaled down to contribute as much as the least of them."""
-        kind, library, place = self.look.kind, self._library, self.place
-        gradients, generator = self.backward.gradients, self.examination.generator
-        factors = self._factors() if self.look.together else dict.fromkeys(gradients, 1.0)
-        return {
-            n: drawn_tangent(
-                library, generator, kind, place.line_point[n], g, place.scales[n], place.schemes[n], factors[n]
-            )
-            for n, g in gradients.items()
-        }
+        kind, library, place, factors = self.look.kind, self._library, self.place, self._factors
+        for n, g in self.backward.gradients.items():
+            like, scale, scheme = place.line_point[n], place.scales[n], place.schemes[n]
+            yield n, drawn_tangent(library, generator, kind, like, g, scale, scheme, factors[n])
 
-    def _factors(self) -> dict[str, float]:
-        """Factors ≤ 1 that bring every input's contribution down to that of the least."""
+    def _passed_over(self) -> dict[str, Array]:
+        """No tangents yet, as if they had been drawn: the gradients of a dither, as large as they are, come first."""
+        for g in self.backward.gradients.values():
+            pass_over(self.examination.generator, self.examination.elements(g))
+        return {}
+
+    def _measured_factors(self) -> dict[str, float]:
+        """Factors ≤ 1 that bring every input's contribution down to that of the least; of inputs alone, 1."""
         kind, library = self.look.kind, self._library
+        if not self.look.together:
+            return dict.fromkeys(self.backward.gradients, 1.0)
         sizes = {}
         for name, g in self.backward.gradients.items():
             typical = typical_size(library, g) if kind is Kind.EQUALISED else 0.0
@@ -132,12 +140,23 @@ class Round:
         return [self._measured_dither() for _ in range(0 if self.look.lean else DITHERS)]
 
     def _measured_dither(self) -> dict[str, Change]:
-        again = self.backward.dithered()  # as large as the inputs, and gone before the next
-        return {name: self.backward.change(name, again[name], v) for name, v in self.tangents.items()}
+        if self._stream is None:
+            again = self.backward.dithered()
+            return {name: self.backward.change(name, again[name], v) for name, v in self.tangents.items()}
+        self.tangents = {}  # of large inputs they are drawn anew each time: they are not needed while the backward runs
+        again, changes = self.backward.dithered(self.place), {}
+        for name, v in self._drawn(copy.deepcopy(self._stream)):
+            changes[name] = self.backward.change(name, again.pop(name), v)
+            self.tangents[name] = v
+        return changes
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """These inputs, moving together along the round's tangents."""
         return self._measured({name: self.tangents[name] for name in names}, self._dithers)
+
+    def seen(self, names: Sequence[str]) -> Seen:
+        """As `measure`, numbers alone: the round's last, since its gradients are let go before the differences."""
+        return self._measured({name: self.tangents[name] for name in names}, self._dithers, last=True).seen
 
     def along(self, name: str, v: Array) -> Measurement:
         """`name` along another tangent, on the lattice (or zero) in every element."""
@@ -159,7 +178,9 @@ class Round:
         weights = {name: self._library.vector(u) for name, u in self.backward.cotangents.items()}
         return Line(self._library, self.place.forward, self.place.line_point, tangents, weights, self.place.stacked)
 
-    def _measured(self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]]) -> Measurement:
+    def _measured(
+        self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]], *, last: bool = False
+    ) -> Measurement:
         library, gradients = self._library, self.backward.gradients
         parts = {n: inner_of(library, gradients[n], v) for n, v in tangents.items()}
         norms = {n: norm_of_product(library, gradients[n], v) for n, v in tangents.items()}
@@ -168,6 +189,8 @@ class Round:
         aligned = self.look.kind is Kind.ALIGNED and math.isfinite(analytic)
         sizes = {n: max(norms[n], abs(parts[n])) for n in norms} if aligned else norms
         scale = max(norm_of_all, abs(analytic)) if aligned else norm_of_all
+        if last:
+            gradients.clear()
         estimate, line = self._differentiated(tangents, scale)
         changes = [[dither[name] for name in tangents] for dither in dithers]
         own = self._own_rounding(changes, norm_of_all, math.hypot(*(norm_of(library, v) for v in tangents.values())))

@@ -39,8 +39,11 @@ def lattice(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Vect
     return library.spacing(magnitude + scheme.largest_step * widened, form)
 
 
-def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Array:
-    """`like` moved to the nearest multiples of q: by at most half a unit in the last place of the stencil."""
+def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme, into: Array | None = None) -> Array:
+    """`like` moved to the nearest multiples of q: by at most half a unit in the last place of the stencil.
+
+    Fresh, or where it is large in the memory of `into`.
+    """
     flat = library.flat(like)
 
     def snapped(block: slice) -> Vector:
@@ -50,7 +53,7 @@ def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme) -
         no_new_zero = (multiple == 0) * library.sign(x)  # an exact zero may be a kink that the caller did not ask for
         return (multiple + no_new_zero) * q
 
-    return built(library, like, snapped)
+    return built(library, like, snapped, into)
 
 
 def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Scale, scheme: Scheme) -> Vector:
