@@ -97,9 +97,11 @@ class Round:
         self._library = examination.library
         self.backward = self._pulled()
         self._factors = self._measured_factors()
-        self._stream = copy.deepcopy(examination.generator) if self.place.large else None
-        self.tangents = self._passed_over() if self.place.large else dict(self._drawn(examination.generator))
+        large = self.place.large
+        self._stream = copy.deepcopy(examination.generator) if large else examination.generator
+        self.tangents = self._passed_over() if large else dict(self._drawn(self._stream))
         self._dithers = self._measured_dithers()
+        self.tangents = self.tangents or dict(self._drawn(self._stream))
 
     def _pulled(self) -> Backward:
         examination, look, point = self.examination, self.look, self.place.point
@@ -118,7 +120,7 @@ class Round:
             yield n, drawn_tangent(library, generator, kind, like, g, scale, scheme, factors[n])
 
     def _passed_over(self) -> dict[str, Array]:
-        """No tangents yet, as if they had been drawn: the gradients of a dither, as large as they are, come first."""
+        """No tangents yet, as if they had been drawn: a dither draws large ones for itself, each when it needs it."""
         for g in self.backward.gradients.values():
             pass_over(self.examination.generator, self.examination.elements(g))
         return {}
@@ -140,15 +142,9 @@ class Round:
         return [self._measured_dither() for _ in range(0 if self.look.lean else DITHERS)]
 
     def _measured_dither(self) -> dict[str, Change]:
-        if self._stream is None:
-            again = self.backward.dithered()
-            return {name: self.backward.change(name, again[name], v) for name, v in self.tangents.items()}
-        self.tangents = {}  # of large inputs they are drawn anew each time: they are not needed while the backward runs
-        again, changes = self.backward.dithered(self.place), {}
-        for name, v in self._drawn(copy.deepcopy(self._stream)):
-            changes[name] = self.backward.change(name, again.pop(name), v)
-            self.tangents[name] = v
-        return changes
+        again = self.backward.dithered(self.place)  # as large as the inputs; each is let go once it is compared
+        tangents = self.tangents.items() or self._drawn(copy.deepcopy(self._stream))
+        return {name: self.backward.change(name, again.pop(name), v) for name, v in tangents}
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """These inputs, moving together along the round's tangents."""
