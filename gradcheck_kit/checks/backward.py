@@ -1,6 +1,7 @@
 """The backward at one point and cotangent: its gradients, and how far rounding alone moves them."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from gradcheck_kit.checks.examination import Examination, widened
 from gradcheck_kit.checks.place import Place
 from gradcheck_kit.checks.reference import FLOAT64
 from gradcheck_kit.differences.probe import dithered, towards_zero
-from gradcheck_kit.space import Array, Arrays, FloatVector, Format, in_blocks, inner_of, is_finite, norm
+from gradcheck_kit.space import Array, Arrays, FloatVector, Format, Vector, blocks, in_blocks, inner_of, is_finite, norm
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
 
@@ -106,12 +107,13 @@ class Backward:
 
     def change(self, name: str, again: Array, v: Array) -> tuple[float, float]:
         """How ⟨gradient, v⟩ changes when the gradient of `name` is `again`: as it is, and without cancelling."""
-        total, parts = 0.0, []
-        for there, here, direction in in_blocks(self.library, again, self.gradients[name], v):
-            product = (there - here) * direction
-            total += float(product.sum())
-            parts.append(norm(product))
-        return total, math.hypot(*parts)
+        given = in_blocks(self.library, again, self.gradients[name], v)
+        return _summed((there - here) * direction for there, here, direction in given)
+
+    def change_along(self, name: str, again: Array, drawn: Callable[[slice], Vector]) -> tuple[float, float]:
+        """As `change`, for a large input whose tangent is drawn block by block."""
+        there, here, vector = self.library.flat(again), self.library.flat(self.gradients[name]), self.library.vector
+        return _summed((vector(there[b]) - vector(here[b])) * drawn(b) for b in blocks(len(here)))
 
     def of_output(self, position: int) -> dict[str, Array]:
         """The gradients of one output alone: the cotangent there, zero at the others."""
@@ -154,3 +156,12 @@ class Backward:
         if abs(analytic - numeric) > allowed or whole == 0.0:
             return None
         return Lost(math.hypot(*far) / whole, math.hypot(*along))
+
+
+def _summed(products: Iterable[Vector]) -> tuple[float, float]:
+    """The sum of all elements, and their norm."""
+    total, parts = 0.0, []
+    for product in products:
+        total += float(product.sum())
+        parts.append(norm(product))
+    return total, math.hypot(*parts)

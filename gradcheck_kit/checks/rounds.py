@@ -5,7 +5,7 @@ All inputs of a round are measured against the same VJPs, each alone or all movi
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,9 +15,9 @@ from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.kinked_outputs import between_the_slopes
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
-from gradcheck_kit.differences.line import Line, drawn_tangent, snapped_tangent
+from gradcheck_kit.differences.line import Line, snapped_tangent, tangent_drawn_by
 from gradcheck_kit.differences.probe import Kind, expected_size, pass_over, typical_size
-from gradcheck_kit.space import Array, Arrays, Vector, inner_of, norm, norm_of, norm_of_product
+from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, norm, norm_of, norm_of_product
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
 
 KINK_SHARE = 0.01  # of the jump: what a dither at a kink moves beyond this is the kink, not rounding
@@ -97,11 +97,11 @@ class Round:
         self._library = examination.library
         self.backward = self._pulled()
         self._factors = self._measured_factors()
-        large = self.place.large
-        self._stream = copy.deepcopy(examination.generator) if large else examination.generator
-        self.tangents = self._passed_over() if large else dict(self._drawn(self._stream))
+        self._stream = self._passed_over() if self.place.large else None
+        self.tangents = self._drawn(examination.generator) if self._stream is None else {}
         self._dithers = self._measured_dithers()
-        self.tangents = self.tangents or dict(self._drawn(self._stream))
+        if self._stream is not None:
+            self.tangents = self._drawn(self._stream)
 
     def _pulled(self) -> Backward:
         examination, look, point = self.examination, self.look, self.place.point
@@ -112,18 +112,27 @@ class Round:
             backward = Backward(examination, point, smaller)
         return backward
 
-    def _drawn(self, generator: np.random.Generator) -> Iterator[tuple[str, Array]]:
-        """A fresh tangent for each input; together, each scaled down to contribute as much as the least of them."""
+    def _drawn(self, generator: np.random.Generator) -> dict[str, Array]:
+        """A fresh tangent for each input."""
+        point = self.place.line_point
+        return {name: built(self._library, point[name], drawn) for name, drawn in self._drawn_by(generator)}
+
+    def _drawn_by(self, generator: np.random.Generator) -> Iterator[tuple[str, Callable[[slice], Vector]]]:
+        """What draws each tangent; together, each scaled down to contribute as much as the least of them."""
         kind, library, place, factors = self.look.kind, self._library, self.place, self._factors
         for n, g in self.backward.gradients.items():
             like, scale, scheme = place.line_point[n], place.scales[n], place.schemes[n]
-            yield n, drawn_tangent(library, generator, kind, like, g, scale, scheme, factors[n])
+            yield n, tangent_drawn_by(library, generator, kind, like, g, scale, scheme, factors[n])
 
-    def _passed_over(self) -> dict[str, Array]:
-        """No tangents yet, as if they had been drawn: a dither draws large ones for itself, each when it needs it."""
+    def _passed_over(self) -> np.random.Generator:
+        """A generator to draw the tangents from later; the examination's goes on as if they had been drawn.
+
+        Large tangents are held only while the function is differentiated: each dither draws its own, block by block.
+        """
+        stream = copy.deepcopy(self.examination.generator)
         for g in self.backward.gradients.values():
             pass_over(self.examination.generator, self.examination.elements(g))
-        return {}
+        return stream
 
     def _measured_factors(self) -> dict[str, float]:
         """Factors ≤ 1 that bring every input's contribution down to that of the least; of inputs alone, 1."""
@@ -142,9 +151,12 @@ class Round:
         return [self._measured_dither() for _ in range(0 if self.look.lean else DITHERS)]
 
     def _measured_dither(self) -> dict[str, Change]:
-        again = self.backward.dithered(self.place)  # as large as the inputs; each is let go once it is compared
-        tangents = self.tangents.items() or self._drawn(copy.deepcopy(self._stream))
-        return {name: self.backward.change(name, again.pop(name), v) for name, v in tangents}
+        backward = self.backward
+        again = backward.dithered(self.place)  # as large as the inputs, and gone before the next
+        if self._stream is None:
+            return {name: backward.change(name, again[name], v) for name, v in self.tangents.items()}
+        drawn = self._drawn_by(copy.deepcopy(self._stream))
+        return {name: backward.change_along(name, again.pop(name), block_of) for name, block_of in drawn}
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """These inputs, moving together along the round's tangents."""

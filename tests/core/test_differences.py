@@ -21,7 +21,7 @@ from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Round
 from gradcheck_kit.differences import extrapolation, line, noise
 from gradcheck_kit.differences.estimate import EVALUATIONS, Estimate, Obstacle, differentiate
-from gradcheck_kit.differences.line import Line, drawn_tangent, lattice, snapped_point
+from gradcheck_kit.differences.line import Line, lattice, snapped_point
 from gradcheck_kit.differences.probe import Kind, Scale, dithered, scale_of, signed_uniform, tangent, typical_size
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
 from gradcheck_kit.space import Array, Arrays, Library, NumPy
