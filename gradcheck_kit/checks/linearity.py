@@ -51,14 +51,14 @@ def _suspects(examination: Examination, trial: Trial) -> dict[str, float]:
 def _of_zero(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
     """vjp(0) beside 0."""
     u = examination.first_pull.cotangents
-    return examination.pulled(examination.subject.point, examination.combined([(0.0, u)])), {}, u
+    return examination.subject.pullback(examination.subject.point, examination.combined([(0.0, u)])), {}, u
 
 
 def _of_a_multiple(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
     """vjp(u) beside vjp(−s·u)/−s, s a power of two: the roundings are the very same. Downwards if upwards overflows."""
     base, u = examination.first_pull.gradients, examination.first_pull.cotangents
     for scale in (-wide_scale(examination), -DOWN):
-        pulled = examination.pulled(examination.subject.point, examination.combined([(scale, u)]))
+        pulled = examination.subject.pullback(examination.subject.point, examination.combined([(scale, u)]))
         if examination.finite(pulled):
             break
     return base, _sum(examination, [(1.0 / scale, pulled)]), u
@@ -66,13 +66,14 @@ def _of_a_multiple(examination: Examination) -> tuple[Gradients, Gradients, Arra
 
 def _of_a_combination(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
     """vjp(a·u + b·w) beside a·vjp(u) + b·vjp(w)."""
-    point, u, generator = examination.subject.point, examination.first_pull.cotangents, examination.aside(QUESTION)
+    pullback, point, generator = examination.subject.pullback, examination.subject.point, examination.aside(QUESTION)
+    base, u = examination.first_pull.gradients, examination.first_pull.cotangents
     a, b = (float(generator.choice([-1.0, 1.0]) * generator.uniform(0.25, 1.0)) for _ in range(2))
     for magnitude in (LARGER, 1.0 / LARGER):  # downwards if the larger ones overflow
         w = examination.cotangents(magnitude, generator=generator)
         given = examination.combined([(a, u), (b, w)])
-        expected = _sum(examination, [(a, examination.first_pull.gradients), (b, examination.pulled(point, w))])
-        found = examination.pulled(point, given)
+        expected = _sum(examination, [(a, base), (b, pullback(point, w))])
+        found = pullback(point, given)
         if examination.finite(expected) and examination.finite(found):
             break
     return expected, found, given
