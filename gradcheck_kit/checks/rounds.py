@@ -97,7 +97,7 @@ class Round:
         self._library = examination.library
         self.backward = self._pulled()
         self._factors = self._measured_factors()
-        self._stream = self._passed_over() if self.place.large else None
+        self._stream = self._passed_over() if self.place.large and not look.lean else None
         self.tangents = self._drawn(examination.generator) if self._stream is None else {}
         self._dithers = self._measured_dithers()
         if self._stream is not None:
