@@ -73,7 +73,7 @@ class Backward:
         """
         library, generator, names = self.library, self._examination.generator, self.gradients.keys()
         cotangents = {n: dithered(library, generator, u) for n, u in self.cotangents.items()}
-        lent = {} if place is None else self._unshared(place.lent)
+        lent: Arrays = {} if place is None else place.lent
         try:
             moved = {
                 n: dithered(library, generator, a, lent.get(n)) if n in names else a for n, a in self._point.items()
@@ -81,20 +81,15 @@ class Backward:
             return self._apart_from(lent, self.pulled(moved, cotangents))
         except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
             if place is not None:
-                place.restore(lent)
+                place.restore()
             inward = {n: towards_zero(library, a) if n in names else a for n, a in self._point.items()}
             return self.pulled(inward, cotangents)
         finally:
             if place is not None:
-                place.restore(lent)
-
-    def _unshared(self, arrays: Arrays) -> dict[str, Array]:
-        """Those in whose memory no gradient lies: a backward may return the very array that it was given."""
-        gradients = self.gradients.values()
-        return {n: a for n, a in arrays.items() if not any(self.library.overlap(a, g) for g in gradients)}
+                place.restore()
 
     def _apart_from(self, lent: Arrays, gradients: dict[str, Array]) -> dict[str, Array]:
-        """The gradients, those that lie in lent memory as copies."""
+        """The gradients, copied where they lie in lent memory: a backward may return the very array it was given."""
         for name, gradient in gradients.items():
             if any(self.library.overlap(gradient, array) for array in lent.values()):
                 gradients[name] = self.library.copy(gradient)

@@ -85,12 +85,11 @@ class Place:
                 point[name] = snapped_point(library, like, self.scales[name], self.schemes[name])
         return point
 
-    def restore(self, names: Iterable[str]) -> None:
-        """Put these lent arrays back as they were."""
+    def restore(self) -> None:
+        """Put the lent arrays back as they were."""
         subject, library = self._examination.subject, self._examination.library
-        for name in names:
-            scale, scheme = self.scales[name], self.schemes[name]
-            snapped_point(library, subject.point[name], scale, scheme, into=self.lent[name])
+        for name, array in self.lent.items():
+            snapped_point(library, subject.point[name], self.scales[name], self.schemes[name], into=array)
 
     @cached_property
     def line_point(self) -> Arrays:
