@@ -215,8 +215,7 @@ def _reference(
     if wanted == "native" or (wanted is None and (dtype == FLOAT64 or subject.reference is None)):
         return None
     if subject.reference is not None:  # a copy with a state of its own, whose backward may be asked as well
-        at = widened(subject.library, another_point(subject, generator))
-        _visit_elsewhere(meter.counted(subject.reference), at)
+        _visit_elsewhere(meter.counted(subject.reference), widened(subject.library, another_point(subject, generator)))
     if wanted is None or wanted == FLOAT64:
         forward, name = subject.reference, FLOAT64
     else:

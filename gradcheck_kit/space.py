@@ -297,12 +297,15 @@ def blocks(count: int) -> Iterator[slice]:
     return (slice(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK))
 
 
-def built(library: Library, like: Array, block_of: Callable[[slice], Array]) -> Array:
-    """A fresh array of `like`'s shape and dtype from its blocks (vectors, or arrays of `like`'s dtype)."""
+def built(library: Library, like: Array, block_of: Callable[[slice], Array], into: Array | None = None) -> Array:
+    """An array of `like`'s shape and dtype from its blocks (vectors, or arrays of `like`'s dtype).
+
+    It is fresh, or if it has several blocks in the memory of `into`, contiguous, of the same shape and dtype.
+    """
     count = math.prod(library.shape(like))
     if count <= BLOCK:
         return library.shaped(block_of(slice(0, count)), like)
-    whole = library.blank(like)
+    whole = library.blank(like) if into is None else into
     flat = library.flat(whole)
     for block in blocks(count):
         flat[block] = block_of(block)

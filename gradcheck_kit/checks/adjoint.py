@@ -5,12 +5,13 @@ is the JVP's.
 """
 
 import math
+from collections.abc import Iterable
 
 from gradcheck_kit.checks.examination import Examination, NotAskedError, passed
 from gradcheck_kit.checks.rounding import FACTOR
 from gradcheck_kit.differences.probe import dithered, nudged, scale_of, signed_uniform
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Arrays, inner, norm, norm_of_product
+from gradcheck_kit.space import Array, Arrays, Vector, built, in_blocks, inner, norm, norm_of_product
 from gradcheck_kit.subject import ForwardMode, NoForwardModeError
 from gradcheck_kit.verdict import of_ratio
 
@@ -52,15 +53,7 @@ class _Trial:
 
     def ratio(self, point: Arrays, names: list[str]) -> float:
         """|⟨u, jvp v⟩ − ⟨vjp u, v⟩| ÷ what rounding explains, the inputs `names` moving together."""
-        library = self._examination.library
-        tangents = {
-            name: library.shaped(
-                scale_of(library, point[name], per_element=False)
-                * library.place(signed_uniform(self.generator, self._examination.elements(point[name])), point[name]),
-                point[name],
-            )
-            for name in names
-        }
+        library, tangents = self._examination.library, {name: self._tangent(point[name]) for name in names}
         forwards, size = self._forwards(point, tangents)
         backwards, other = self._backwards(point, tangents, self._u)
         form = self._examination.coarsest
@@ -77,20 +70,36 @@ class _Trial:
             bound = max(bound, FACTOR * noise)
         return abs(forwards - backwards) / bound
 
+    def _tangent(self, like: Array) -> Array:
+        library = self._examination.library
+        scale = scale_of(library, like, per_element=False)
+
+        def drawn(block: slice) -> Vector:
+            return scale * library.place(signed_uniform(self.generator, block.stop - block.start), like)
+
+        return built(library, like, drawn)
+
     def _forwards(self, point: Arrays, tangents: Arrays) -> tuple[float, float]:
         """⟨u, jvp v⟩, and its size free of cancellation."""
-        library, u = self._examination.library, self._u
-        pushed = self._mode.pushforward(point, tangents)
-        pairs = [(library.vector(u[n]), library.vector(pushed[n])) for n in u if n in pushed]
-        return sum(inner(a, b) for a, b in pairs), sum(norm(a * b) for a, b in pairs)
+        u, pushed = self._u, self._mode.pushforward(point, tangents)
+        return self._product((u[n], pushed[n]) for n in u if n in pushed)
 
     def _backwards(self, point: Arrays, tangents: Arrays, u: Arrays) -> tuple[float, float]:
         """⟨vjp u, v⟩, and its size free of cancellation."""
-        library = self._examination.library
         pulled = self._examination.subject.pullback(point, u)
         given = [(pulled.get(name), v) for name, v in tangents.items()]
-        pairs = [(library.vector(g), library.vector(v)) for g, v in given if g is not None]
-        return sum(inner(a, b) for a, b in pairs), sum(norm(a * b) for a, b in pairs)
+        return self._product((g, v) for g, v in given if g is not None)
+
+    def _product(self, pairs: Iterable[tuple[Array, Array]]) -> tuple[float, float]:
+        """The inner product of paired arrays, and its size free of cancellation."""
+        total = size = 0.0
+        for pair in pairs:
+            parts = []
+            for one, other in in_blocks(self._examination.library, *pair):
+                total += inner(one, other)
+                parts.append(norm(one * other))
+            size += math.hypot(*parts)
+        return total, size
 
 
 def _finding(name: str, ratio: float) -> Finding:

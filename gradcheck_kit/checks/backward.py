@@ -1,15 +1,17 @@
 """The backward at one point and cotangent: its gradients, and how far rounding alone moves them."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from gradcheck_kit.checks.examination import Examination, widened
+from gradcheck_kit.checks.place import Place
 from gradcheck_kit.checks.reference import FLOAT64
 from gradcheck_kit.differences.probe import dithered, towards_zero
-from gradcheck_kit.space import Array, Arrays, FloatVector, Format, in_blocks, inner_of, is_finite, norm
+from gradcheck_kit.space import Array, Arrays, FloatVector, Format, Vector, blocks, in_blocks, inner_of, is_finite, norm
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
 
@@ -45,10 +47,10 @@ class Backward:
     def pulled(self, point: Arrays, cotangents: Arrays) -> dict[str, Array]:
         """The gradients at another point, or of another cotangent."""
         subject, library = self._examination.subject, self.library
-        returned = subject.pullback(point, cotangents)
+        returned = dict(subject.pullback(point, cotangents))
         gradients = {}
         for name in subject.differentiable:
-            gradient = returned.get(name)
+            gradient = returned.pop(name, None)
             if gradient is None:
                 gradient = library.moved(point[name], point[name], -1.0)
             # Contiguous once and for all: to read a transposed array block by block would copy it each time.
@@ -64,16 +66,34 @@ class Backward:
         """The coarsest format among the inputs and the cotangents."""
         return self._examination.coarsest
 
-    def dithered(self) -> dict[str, Array]:
-        """The gradients where point and cotangent have moved by a unit in the last place, at random."""
+    def dithered(self, place: Place | None = None) -> dict[str, Array]:
+        """The gradients where point and cotangent have moved by a unit in the last place, at random.
+
+        The large arrays of `place`, if this backward was asked there, are moved in their own memory and put back.
+        """
         library, generator, names = self.library, self._examination.generator, self.gradients.keys()
         cotangents = {n: dithered(library, generator, u) for n, u in self.cotangents.items()}
-        moved = {n: dithered(library, generator, a) if n in names else a for n, a in self._point.items()}
+        lent: Arrays = {} if place is None else place.lent
         try:
-            return self.pulled(moved, cotangents)
+            moved = {
+                n: dithered(library, generator, a, lent.get(n)) if n in names else a for n, a in self._point.items()
+            }
+            return self._apart_from(lent, self.pulled(moved, cotangents))
         except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
+            if place is not None:
+                place.restore()
             inward = {n: towards_zero(library, a) if n in names else a for n, a in self._point.items()}
             return self.pulled(inward, cotangents)
+        finally:
+            if place is not None:
+                place.restore()
+
+    def _apart_from(self, lent: Arrays, gradients: dict[str, Array]) -> dict[str, Array]:
+        """The gradients, copied where they lie in lent memory: a backward may return the very array it was given."""
+        for name, gradient in gradients.items():
+            if any(self.library.overlap(gradient, array) for array in lent.values()):
+                gradients[name] = self.library.copy(gradient)
+        return gradients
 
     @cached_property
     def kept_dithers(self) -> list[dict[str, Array]]:
@@ -82,12 +102,13 @@ class Backward:
 
     def change(self, name: str, again: Array, v: Array) -> tuple[float, float]:
         """How ⟨gradient, v⟩ changes when the gradient of `name` is `again`: as it is, and without cancelling."""
-        total, parts = 0.0, []
-        for there, here, direction in in_blocks(self.library, again, self.gradients[name], v):
-            product = (there - here) * direction
-            total += float(product.sum())
-            parts.append(norm(product))
-        return total, math.hypot(*parts)
+        given = in_blocks(self.library, again, self.gradients[name], v)
+        return _summed((there - here) * direction for there, here, direction in given)
+
+    def change_along(self, name: str, again: Array, drawn: Callable[[slice], Vector]) -> tuple[float, float]:
+        """As `change`, for a large input whose tangent is drawn block by block."""
+        there, here, vector = self.library.flat(again), self.library.flat(self.gradients[name]), self.library.vector
+        return _summed((vector(there[b]) - vector(here[b])) * drawn(b) for b in blocks(len(here)))
 
     def of_output(self, position: int) -> dict[str, Array]:
         """The gradients of one output alone: the cotangent there, zero at the others."""
@@ -130,3 +151,12 @@ class Backward:
         if abs(analytic - numeric) > allowed or whole == 0.0:
             return None
         return Lost(math.hypot(*far) / whole, math.hypot(*along))
+
+
+def _summed(products: Iterable[Vector]) -> tuple[float, float]:
+    """The sum of all elements, and their norm."""
+    total, parts = 0.0, []
+    for product in products:
+        total += float(product.sum())
+        parts.append(norm(product))
+    return total, math.hypot(*parts)

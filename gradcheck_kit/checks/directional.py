@@ -142,7 +142,7 @@ def _look_together(examination: Examination, look: Look, names: Sequence[str], p
     together = replace(look, together=True)
     lean = places.lean(together)
     for attempt in [*([] if lean is None else [lean]), together, replace(together, shrink=8.0)]:
-        seen = Round(examination, attempt, places).measure(names).seen
+        seen = Round(examination, attempt, places).seen(names)
         if seen.comparison.outcome(examination.require) is Outcome.AGREES:
             break
     return seen

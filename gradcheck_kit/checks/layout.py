@@ -56,8 +56,9 @@ def _inputs(examination: Examination, layout: str) -> dict[str, object]:
 
 
 def _laid(examination: Examination, arrays: Arrays, layout: str) -> dict[str, object]:
-    layouts = {name: examination.library.layouts(array) for name, array in arrays.items()}
-    return {name: found[layout] for name, found in layouts.items() if layout in found}
+    # One array after another: in all of its layouts it takes much memory, in one of them little.
+    laid = {name: examination.library.layouts(array).get(layout) for name, array in arrays.items()}
+    return {name: array for name, array in laid.items() if array is not None}
 
 
 def _same_forward(examination: Examination, inputs: Mapping[str, object]) -> bool:
@@ -102,7 +103,7 @@ def _wrong(
     """What differs from the usual layout, or the words of what was raised; empty where nothing is wrong."""
     first, point = examination.first_pull, examination.subject.point
     try:
-        pulled = examination.pulled({**point, **inputs}, {**first.cotangents, **cotangents})
+        pulled = examination.subject.pullback({**point, **inputs}, {**first.cotangents, **cotangents})
     except BudgetSpentError:
         raise
     except Exception as error:
@@ -122,7 +123,7 @@ def _of_stride_0(examination: Examination) -> list[Finding]:
     same = {name: library.copy(array) for name, array in given.items()}
     base: Gradients = examination.pulled(point, same)
     try:
-        pulled = examination.pulled(point, given)
+        pulled = examination.subject.pullback(point, given)
     except BudgetSpentError:
         raise
     except Exception as error:

@@ -3,7 +3,7 @@
 Every pullback is, whatever the function: no numerical derivative is needed, and rounding is all that may be in the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,9 @@ from gradcheck_kit.report import Finding
 from gradcheck_kit.space import Array, Arrays, Library, Vector, built
 from gradcheck_kit.verdict import of_ratio
 
+Trial = Callable[[Examination], tuple[Gradients, Gradients, Arrays]]
+"""Two ways to the same gradients, and the cotangents that they were asked for."""
+
 QUESTION = "linearity"
 DOWN = 2.0**-4
 LARGER = 4.0  # w beside u
@@ -27,9 +30,7 @@ def ask(examination: Examination) -> list[Finding]:
     """A finding for every input whose gradient is no linear function of the cotangent; one PASS if there is none."""
     coarse: set[str | None] = set()
     for law, trial in TRIALS.items():
-        one, other, cotangents = trial(examination)
-        place = Place(examination.subject.point, cotangents)
-        suspects = differing(examination, one, other, place)
+        suspects = _suspects(examination, trial)
         findings = [_finding(examination, name, law, ratio) for name, ratio in suspects.items()]
         as_coarse = [f.input for f in findings if f.cause == SLUG and keeps_no_more(examination, str(f.input))]
         if len(as_coarse) < len(findings):
@@ -41,17 +42,23 @@ def ask(examination: Examination) -> list[Finding]:
     return [passed(QUESTION, said)]
 
 
+def _suspects(examination: Examination, trial: Trial) -> dict[str, float]:
+    """The inputs whose gradients differ; the gradients themselves, which may be large, go before the next trial."""
+    one, other, cotangents = trial(examination)
+    return differing(examination, one, other, Place(examination.subject.point, cotangents))
+
+
 def _of_zero(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
     """vjp(0) beside 0."""
     u = examination.first_pull.cotangents
-    return examination.pulled(examination.subject.point, examination.combined([(0.0, u)])), {}, u
+    return examination.subject.pullback(examination.subject.point, examination.combined([(0.0, u)])), {}, u
 
 
 def _of_a_multiple(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
     """vjp(u) beside vjp(−s·u)/−s, s a power of two: the roundings are the very same. Downwards if upwards overflows."""
     base, u = examination.first_pull.gradients, examination.first_pull.cotangents
     for scale in (-wide_scale(examination), -DOWN):
-        pulled = examination.pulled(examination.subject.point, examination.combined([(scale, u)]))
+        pulled = examination.subject.pullback(examination.subject.point, examination.combined([(scale, u)]))
         if examination.finite(pulled):
             break
     return base, _sum(examination, [(1.0 / scale, pulled)]), u
@@ -59,13 +66,14 @@ def _of_a_multiple(examination: Examination) -> tuple[Gradients, Gradients, Arra
 
 def _of_a_combination(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:
     """vjp(a·u + b·w) beside a·vjp(u) + b·vjp(w)."""
-    point, u, generator = examination.subject.point, examination.first_pull.cotangents, examination.aside(QUESTION)
+    pullback, point, generator = examination.subject.pullback, examination.subject.point, examination.aside(QUESTION)
+    base, u = examination.first_pull.gradients, examination.first_pull.cotangents
     a, b = (float(generator.choice([-1.0, 1.0]) * generator.uniform(0.25, 1.0)) for _ in range(2))
     for magnitude in (LARGER, 1.0 / LARGER):  # downwards if the larger ones overflow
         w = examination.cotangents(magnitude, generator=generator)
         given = examination.combined([(a, u), (b, w)])
-        expected = _sum(examination, [(a, examination.first_pull.gradients), (b, examination.pulled(point, w))])
-        found = examination.pulled(point, given)
+        expected = _sum(examination, [(a, base), (b, pullback(point, w))])
+        found = pullback(point, given)
         if examination.finite(expected) and examination.finite(found):
             break
     return expected, found, given

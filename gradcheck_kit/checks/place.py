@@ -10,7 +10,7 @@ from gradcheck_kit.differences.estimate import Estimate, Prior
 from gradcheck_kit.differences.line import scheme_for, snapped_point
 from gradcheck_kit.differences.probe import Kind, Scale, nudged, scale_of
 from gradcheck_kit.differences.scheme import Scheme
-from gradcheck_kit.space import Array, Arrays
+from gradcheck_kit.space import BLOCK, Array, Arrays
 from gradcheck_kit.subject import Forward, Stacked
 
 
@@ -53,6 +53,8 @@ class Place:
         line_point: the point as the forward that is differentiated takes it.
         schemes, scales: the steps, and how far step 1 reaches, by input.
         rounding: the largest rounding error of the backward that a look from here has measured, in its last places.
+        large: whether any differentiable input has several blocks, so that copies of it are to be spared.
+        lent: the large arrays of `point` that are its own, and may be overwritten until `restore` puts them back.
     """
 
     def __init__(self, examination: Examination, look: Look) -> None:
@@ -64,6 +66,9 @@ class Place:
         self._moved = look.nudge
         self._priors: list[Prior | None] = []
         self.rounding = 1.0
+        own = {name: self.point[name] for name in self.schemes if examination.elements(self.point[name]) > BLOCK}
+        self.large = bool(own)
+        self.lent: Arrays = own if self.exact is None and not look.nudge else {}
 
     def _placed(self, look: Look) -> Arrays:
         """The subject's point; where its own forward is differentiated, on the lattice of the stencil."""
@@ -79,6 +84,12 @@ class Place:
             if self.exact is None:
                 point[name] = snapped_point(library, like, self.scales[name], self.schemes[name])
         return point
+
+    def restore(self) -> None:
+        """Put the lent arrays back as they were."""
+        subject, library = self._examination.subject, self._examination.library
+        for name, array in self.lent.items():
+            snapped_point(library, subject.point[name], self.scales[name], self.schemes[name], into=array)
 
     @cached_property
     def line_point(self) -> Arrays:

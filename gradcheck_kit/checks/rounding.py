@@ -45,18 +45,19 @@ def differing(examination: Examination, one: Gradients, other: Gradients, place:
     where softmax saturates, unmoved by dithers. A missing gradient is the zero that it claims.
     """
     ground = _ground(examination, place)
-    suspects = {n: _ratio(examination, one.get(n), other.get(n), size) for n, size in ground.items()}
-    suspects = {n: ratio for n, ratio in suspects.items() if not ratio <= 1.0}
+    # Measured once: either may be what a backward returned, and the next call may write to it.
+    apart = {n: _distance(examination, one.get(n), other.get(n), size) for n, size in ground.items()}
+    suspects = {n: ratio for n, distance in apart.items() if not (ratio := _ratio(*distance)) <= 1.0}
     if not any(math.isfinite(ratio) for ratio in suspects.values()):
         return suspects
     noise = _noise(examination, place)
-    again = {n: _ratio(examination, one.get(n), other.get(n), ground[n], noise[n]) for n in suspects}
+    again = {n: _ratio(*apart[n], noise[n]) for n in suspects}
     return {n: ratio for n, ratio in again.items() if not ratio <= 1.0}
 
 
 def outputs_differ(examination: Examination, one: Arrays, other: Arrays) -> bool:
     """Whether any output differs by more than another order of summation explains (`FACTOR` units of roundoff)."""
-    return one.keys() != other.keys() or any(_ratio(examination, one[n], other[n], 0.0) > 1.0 for n in one)
+    return one.keys() != other.keys() or any(_ratio(*_distance(examination, one[n], other[n], 0.0)) > 1.0 for n in one)
 
 
 def _ground(examination: Examination, place: Place) -> dict[str, float]:
@@ -73,22 +74,25 @@ def _ground(examination: Examination, place: Place) -> dict[str, float]:
     return ground
 
 
-def _ratio(
-    examination: Examination, one: Array | None, other: Array | None, ground: float, noise: float = 0.0
-) -> float:
+def _distance(examination: Examination, one: Array | None, other: Array | None, ground: float) -> tuple[float, float]:
+    """How far apart two gradients are, and the rounding error that their size alone explains."""
     library, form = examination.library, examination.coarsest
     given = [array for array in (one, other) if array is not None]
     if not given:
-        return 0.0
+        return 0.0, 0.0
     counts = [math.prod(library.shape(array)) for array in given]
     if counts[0] != counts[-1]:
-        return math.inf
+        return math.inf, 0.0
     apart = norm_of_difference(library, *given) if len(given) == 2 else norm_of(library, given[0])
     if not math.isfinite(apart):
-        return math.inf
+        return math.inf, 0.0
     size = max(*(norm_of(library, array) for array in given), ground)
     least = 2.0**form.least_exponent * math.sqrt(counts[0])
-    return apart / (FACTOR * max(form.unit_roundoff * size, noise, least)) if apart else 0.0
+    return apart, max(form.unit_roundoff * size, least)
+
+
+def _ratio(apart: float, rounding: float, noise: float = 0.0) -> float:
+    return apart / (FACTOR * max(rounding, noise)) if 0.0 < apart < math.inf else apart
 
 
 def _noise(examination: Examination, place: Place) -> dict[str, float]:

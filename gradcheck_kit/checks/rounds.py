@@ -3,18 +3,21 @@
 All inputs of a round are measured against the same VJPs, each alone or all moving together.
 """
 
+import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from gradcheck_kit.checks.backward import DITHERS, Backward, Lost
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.kinked_outputs import between_the_slopes
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
-from gradcheck_kit.differences.line import Line, drawn_tangent, snapped_tangent
-from gradcheck_kit.differences.probe import Kind, expected_size, typical_size
-from gradcheck_kit.space import Array, Arrays, Vector, inner_of, norm, norm_of, norm_of_product
+from gradcheck_kit.differences.line import Line, snapped_tangent, tangent_drawn_by
+from gradcheck_kit.differences.probe import Kind, expected_size, pass_over, typical_size
+from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, norm, norm_of, norm_of_product
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
 
 KINK_SHARE = 0.01  # of the jump: what a dither at a kink moves beyond this is the kink, not rounding
@@ -93,8 +96,12 @@ class Round:
         self.examination, self.look, self.place = examination, look, places.of(look)
         self._library = examination.library
         self.backward = self._pulled()
-        self.tangents = self._drawn()
+        self._factors = self._measured_factors()
+        self._stream = self._passed_over() if self.place.large and not look.lean else None
+        self.tangents = self._drawn(examination.generator) if self._stream is None else {}
         self._dithers = self._measured_dithers()
+        if self._stream is not None:
+            self.tangents = self._drawn(self._stream)
 
     def _pulled(self) -> Backward:
         examination, look, point = self.examination, self.look, self.place.point
@@ -105,21 +112,33 @@ class Round:
             backward = Backward(examination, point, smaller)
         return backward
 
-    def _drawn(self) -> dict[str, Array]:
-        """A fresh tangent for each input; together, each scaled down to contribute as much as the least of them."""
-        kind, library, place = self.look.kind, self._library, self.place
-        gradients, generator = self.backward.gradients, self.examination.generator
-        factors = self._factors() if self.look.together else dict.fromkeys(gradients, 1.0)
-        return {
-            n: drawn_tangent(
-                library, generator, kind, place.line_point[n], g, place.scales[n], place.schemes[n], factors[n]
-            )
-            for n, g in gradients.items()
-        }
+    def _drawn(self, generator: np.random.Generator) -> dict[str, Array]:
+        """A fresh tangent for each input."""
+        point = self.place.line_point
+        return {name: built(self._library, point[name], drawn) for name, drawn in self._drawn_by(generator)}
 
-    def _factors(self) -> dict[str, float]:
-        """Factors ≤ 1 that bring every input's contribution down to that of the least."""
+    def _drawn_by(self, generator: np.random.Generator) -> Iterator[tuple[str, Callable[[slice], Vector]]]:
+        """What draws each tangent; together, each scaled down to contribute as much as the least of them."""
+        kind, library, place, factors = self.look.kind, self._library, self.place, self._factors
+        for n, g in self.backward.gradients.items():
+            like, scale, scheme = place.line_point[n], place.scales[n], place.schemes[n]
+            yield n, tangent_drawn_by(library, generator, kind, like, g, scale, scheme, factors[n])
+
+    def _passed_over(self) -> np.random.Generator:
+        """A generator to draw the tangents from later; the examination's goes on as if they had been drawn.
+
+        Large tangents are held only while the function is differentiated: each dither draws its own, block by block.
+        """
+        stream = copy.deepcopy(self.examination.generator)
+        for g in self.backward.gradients.values():
+            pass_over(self.examination.generator, self.examination.elements(g))
+        return stream
+
+    def _measured_factors(self) -> dict[str, float]:
+        """Factors ≤ 1 that bring every input's contribution down to that of the least; of inputs alone, 1."""
         kind, library = self.look.kind, self._library
+        if not self.look.together:
+            return dict.fromkeys(self.backward.gradients, 1.0)
         sizes = {}
         for name, g in self.backward.gradients.items():
             typical = typical_size(library, g) if kind is Kind.EQUALISED else 0.0
@@ -132,12 +151,20 @@ class Round:
         return [self._measured_dither() for _ in range(0 if self.look.lean else DITHERS)]
 
     def _measured_dither(self) -> dict[str, Change]:
-        again = self.backward.dithered()  # as large as the inputs, and gone before the next
-        return {name: self.backward.change(name, again[name], v) for name, v in self.tangents.items()}
+        backward = self.backward
+        again = backward.dithered(self.place)  # as large as the inputs, and gone before the next
+        if self._stream is None:
+            return {name: backward.change(name, again[name], v) for name, v in self.tangents.items()}
+        drawn = self._drawn_by(copy.deepcopy(self._stream))
+        return {name: backward.change_along(name, again.pop(name), block_of) for name, block_of in drawn}
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """These inputs, moving together along the round's tangents."""
         return self._measured({name: self.tangents[name] for name in names}, self._dithers)
+
+    def seen(self, names: Sequence[str]) -> Seen:
+        """As `measure`, numbers alone: the round's last, since its gradients are let go before the differences."""
+        return self._measured({name: self.tangents[name] for name in names}, self._dithers, last=True).seen
 
     def along(self, name: str, v: Array) -> Measurement:
         """`name` along another tangent, on the lattice (or zero) in every element."""
@@ -159,7 +186,9 @@ class Round:
         weights = {name: self._library.vector(u) for name, u in self.backward.cotangents.items()}
         return Line(self._library, self.place.forward, self.place.line_point, tangents, weights, self.place.stacked)
 
-    def _measured(self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]]) -> Measurement:
+    def _measured(
+        self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]], *, last: bool = False
+    ) -> Measurement:
         library, gradients = self._library, self.backward.gradients
         parts = {n: inner_of(library, gradients[n], v) for n, v in tangents.items()}
         norms = {n: norm_of_product(library, gradients[n], v) for n, v in tangents.items()}
@@ -168,6 +197,8 @@ class Round:
         aligned = self.look.kind is Kind.ALIGNED and math.isfinite(analytic)
         sizes = {n: max(norms[n], abs(parts[n])) for n in norms} if aligned else norms
         scale = max(norm_of_all, abs(analytic)) if aligned else norm_of_all
+        if last:
+            gradients.clear()
         estimate, line = self._differentiated(tangents, scale)
         changes = [[dither[name] for name in tangents] for dither in dithers]
         own = self._own_rounding(changes, norm_of_all, math.hypot(*(norm_of(library, v) for v in tangents.values())))

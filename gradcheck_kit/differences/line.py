@@ -6,7 +6,7 @@ is a multiple of q too: then all x ± 2^-k·v are numbers of the format, on one 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,8 +39,11 @@ def lattice(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Vect
     return library.spacing(magnitude + scheme.largest_step * widened, form)
 
 
-def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Array:
-    """`like` moved to the nearest multiples of q: by at most half a unit in the last place of the stencil."""
+def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme, into: Array | None = None) -> Array:
+    """`like` moved to the nearest multiples of q: by at most half a unit in the last place of the stencil.
+
+    Fresh, or where it is large in the memory of `into`.
+    """
     flat = library.flat(like)
 
     def snapped(block: slice) -> Vector:
@@ -50,7 +53,7 @@ def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme) -
         no_new_zero = (multiple == 0) * library.sign(x)  # an exact zero may be a kink that the caller did not ask for
         return (multiple + no_new_zero) * q
 
-    return built(library, like, snapped)
+    return built(library, like, snapped, into)
 
 
 def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Scale, scheme: Scheme) -> Vector:
@@ -64,7 +67,7 @@ def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Scale
     return (multiple + at_least_one) * (q / scheme.snap_step)
 
 
-def drawn_tangent(
+def tangent_drawn_by(
     library: Library,
     generator: np.random.Generator,
     kind: Kind,
@@ -73,8 +76,10 @@ def drawn_tangent(
     scale: Scale,
     scheme: Scheme,
     factor: float = 1.0,
-) -> Array:
-    """A fresh tangent on the lattice of `like`, shaped like it and in its dtype.
+) -> Callable[[slice], Vector]:
+    """What draws a fresh tangent on the lattice of `like`, block by block: each once, in order.
+
+    Every element is a number of `like`'s dtype.
 
     Args:
         gradient: the analytic gradient at the point, which two of the kinds look at.
@@ -89,7 +94,7 @@ def drawn_tangent(
         v = tangent(library, generator, kind, here[block], g, size, typical)
         return snapped_tangent(library, here[block], factor * v, size, scheme)
 
-    return built(library, like, drawn)
+    return drawn
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,12 @@ def signed_uniform(generator: np.random.Generator, count: int) -> FloatVector:
     return drawn + np.copysign(0.5, drawn)
 
 
+def pass_over(generator: np.random.Generator, count: int) -> None:
+    """Draw what `signed_uniform` would, and let it go: what is drawn next is the same."""
+    for block in blocks(count):
+        generator.random(block.stop - block.start, dtype=np.float32)
+
+
 def scale_of(library: Library, array: Array, per_element: bool) -> Scale:
     """How far each element is moved at step 1: the root-mean-square of the array, or each element's own size."""
     whole = root_mean_square_of(library, array) or 1.0
@@ -105,8 +111,11 @@ def at_most_typical(library: Library, values: Vector, typical: float) -> Vector:
     return typical / library.maximum(abs(values), typical) if typical > 0.0 else 0.0 * values + 1.0
 
 
-def dithered(library: Library, generator: np.random.Generator, array: Array) -> Array:
-    """Every element moved by about one unit in the last place, up or down at random; zeros, which are exact, stay."""
+def dithered(library: Library, generator: np.random.Generator, array: Array, into: Array | None = None) -> Array:
+    """Every element moved by about one unit in the last place, up or down at random; zeros, which are exact, stay.
+
+    Fresh, or where it is large in the memory of `into`, which may be `array` itself.
+    """
     step = ULP * FORMATS[library.dtype(array)].unit_roundoff
     either = np.array([-step, step])
     flat = library.flat(array)
@@ -116,7 +125,7 @@ def dithered(library: Library, generator: np.random.Generator, array: Array) -> 
         ups = np.unpackbits(np.frombuffer(generator.bytes(len(values) // 8 + 1), np.uint8), count=len(values))
         return values + values * library.place(either[ups], array)
 
-    return built(library, array, moved)
+    return built(library, array, moved, into)
 
 
 def towards_zero(library: Library, array: Array) -> Array:

@@ -21,10 +21,10 @@ from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Round
 from gradcheck_kit.differences import extrapolation, line, noise
 from gradcheck_kit.differences.estimate import EVALUATIONS, Estimate, Obstacle, differentiate
-from gradcheck_kit.differences.line import Line, drawn_tangent, lattice, snapped_point
+from gradcheck_kit.differences.line import Line, lattice, snapped_point, tangent_drawn_by
 from gradcheck_kit.differences.probe import Kind, Scale, dithered, scale_of, signed_uniform, tangent, typical_size
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
-from gradcheck_kit.space import Array, Arrays, Library, NumPy
+from gradcheck_kit.space import Array, Arrays, Library, NumPy, built
 from gradcheck_kit.subject import Subject
 from gradcheck_kit.verdict import CLEAR_MARGIN
 
@@ -158,7 +158,8 @@ class Stencil:
         scale = scale_of(library, like, per_element)
         gradient = library.place(gradient_like(prod(library.shape(like)), generator), like)
         here = snapped_point(library, like, scale, scheme)
-        drawn = drawn_tangent(library, generator, kind, here, library.shaped(gradient, like), scale, scheme)
+        slopes = library.shaped(gradient, like)
+        drawn = built(library, here, tangent_drawn_by(library, generator, kind, here, slopes, scale, scheme))
         return cls(library, like, scale, scheme, here, drawn)
 
     def steps(self) -> list[float]:
@@ -236,7 +237,8 @@ def test_an_aligned_tangent_has_the_gradients_signs(dtype: str, seed: int) -> No
     gradient = gradient_like(40, generator)
     scale = scale_of(library, like, False)
     slopes = library.shaped(library.place(gradient, like), like)
-    drawn = drawn_tangent(library, generator, Kind.ALIGNED, like, slopes, scale, SCHEMES[dtype])
+    by_block = tangent_drawn_by(library, generator, Kind.ALIGNED, like, slopes, scale, SCHEMES[dtype])
+    drawn = built(library, like, by_block)
     snapped = library.numpy(library.vector(drawn))
     nonzero = gradient != 0
     assert (np.sign(snapped)[nonzero] == np.sign(gradient)[nonzero]).all()
