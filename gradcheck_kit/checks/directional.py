@@ -86,6 +86,21 @@ class _Case:
         elif self.lost <= self.require:
             self.verdict = Verdict.PASS
 
+    def look_upward(self, name: str) -> None:
+        """Take the kink's excuse back where a tangent of positive elements contradicts the gradient.
+
+        Along a tangent of both signs 0 lies between the slopes of a tie by chance, and a maximum whose gradient goes to
+        no element is excused in every second look.
+        """
+        at = self.measurements[-1]
+        v = abs(at.round.examination.library.vector(at.tangents[name]))
+        upward = at.round.along(name, at.round.on_lattice(name, v))
+        seen = upward.seen.comparison
+        contrary = seen.bound_at_kink is not None or seen.outcome(self.require) is Outcome.STRIKE
+        if contrary and seen.outcome(self.require) not in (Outcome.AGREES, Outcome.EXCUSED):
+            self.measurements.append(upward)
+            self.kink, self.outside = False, True
+
     def strikes(self) -> list[Measurement]:
         return [m for m in self.measurements if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]
 
@@ -181,6 +196,9 @@ def _agreeing(examination: Examination, lean: Look | None, cases: Mapping[str, _
 
 def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _Case], places: Places) -> None:
     """A look right beside the point, where that sits on a kink and the gradient lies between the one-sided slopes."""
+    for name, case in cases.items():
+        if case.kink and case.verdict is None and look.kind is Kind.PLAIN:  # the first look: once is enough
+            case.look_upward(name)
     for shrink in (1.0, 8.0):
         pending = [name for name, case in cases.items() if case.kink and case.verdict is None]
         if pending:
