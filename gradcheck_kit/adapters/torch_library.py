@@ -175,16 +175,14 @@ REDUCED: tuple[tuple[Any, str], ...] = (
     (torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"),
 )
 TF32: tuple[tuple[Any, str], ...] = ((torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32"))
-FP32 = tuple(
-    (getattr(backend, part), "fp32_precision")
-    for backend, parts in (
-        (torch.backends.cuda, ("matmul",)),
-        (torch.backends.cudnn, ("conv", "rnn")),
-        (torch.backends.mkldnn, ("matmul", "conv", "rnn")),
-    )
-    for part in parts
-    if hasattr(backend, part)
-)
+
+
+def _newer(*parts: tuple[Any, str]) -> tuple[tuple[Any, str], ...]:
+    return tuple((getattr(backend, part), "fp32_precision") for backend, part in parts if hasattr(backend, part))
+
+
+FP32_CUDA = _newer((torch.backends.cuda, "matmul"), (torch.backends.cudnn, "conv"), (torch.backends.cudnn, "rnn"))
+FP32 = (*FP32_CUDA, *_newer(*((torch.backends.mkldnn, part) for part in ("matmul", "conv", "rnn"))))
 """Switches that let torch compute in fewer digits than the dtype has. Whoever has set the newer fp32_precision may not
 be asked for allow_tf32 any more: torch raises RuntimeError."""
 
@@ -206,6 +204,20 @@ def full_precision() -> Iterator[None]:
                 yield
         finally:
             torch.set_float32_matmul_precision(before)  # last: allow_tf32 writes to it too
+
+
+@contextmanager
+def tensor_float32() -> Iterator[None]:
+    """As `full_precision`, but that CUDA may round the operands of float32 products and convolutions to TF32."""
+    with full_precision():
+        try:
+            _ = [getattr(backend, switch) for backend, switch in TF32]
+        except RuntimeError:
+            allowed = _switched(FP32_CUDA, "tf32")
+        else:
+            allowed = _switched(TF32, True)
+        with allowed:
+            yield
 
 
 @contextmanager

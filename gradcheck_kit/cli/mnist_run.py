@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gradcheck_kit.adapters.torch_library import full_precision, tensor_float32
 from gradcheck_kit.cli.mnist_networks import BARS, MODELS, OPTIMIZERS, DType
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
@@ -23,7 +24,10 @@ BATCH_SIZE = 100
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained, and how; `device` is torch's. `lr` left out is the optimiser's usual one."""
+    """What is trained, and how; `device` is torch's. `lr` left out is the optimiser's usual one.
+
+    `precision` is what torch may round its products to: "tf32" on CUDA, or "bfloat16" by autocast.
+    """
 
     model: str = "mlp"
     optimizer: str = "sgd"
@@ -31,6 +35,7 @@ class Setting:
     batch_size: int = BATCH_SIZE
     dtype: str = "float64"
     device: str = "cpu"
+    precision: str | None = None
 
     @property
     def learning_rate(self) -> float:
@@ -70,20 +75,20 @@ def training(data: mnist.MNIST, plan: Schedule, setting: Setting, *, repeat: boo
         return _scaled(data.train_images[indices], image, dtype), data.train_labels[indices].astype(np.int64)
 
     test = _scaled(data.test_images, image, dtype), data.test_labels.astype(np.int64)
-    return TrainingRun(_torch_side(setting), _numpy_side(setting, dtype), plan, batch, test=test, repeat=repeat)
+    sides = _torch_side(setting), _numpy_side(setting, dtype)
+    return TrainingRun(*sides, plan, batch, test=test, repeat=repeat, precision=setting.precision)
 
 
 @contextmanager
-def comparable_torch() -> Iterator[None]:
-    """One thread, since two on skinny matrix products only wait for one another, and no TF32 in place of float32."""
-    threads, shortened = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+def comparable_torch(precision: str | None = None) -> Iterator[None]:
+    """One thread, since two on skinny matrix products only wait for one another, and TF32 only where asked for."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
     try:
-        yield
+        with tensor_float32() if precision == "tf32" else full_precision():
+            yield
     finally:
         torch.set_num_threads(threads)
-        torch.backends.cudnn.allow_tf32 = shortened
 
 
 def _numpy_side(setting: Setting, dtype: DType) -> NumPyTrainee:
@@ -97,7 +102,8 @@ def _torch_side(setting: Setting) -> TorchTrainee:
     module = model.theirs().to(device=setting.device, dtype=getattr(torch, setting.dtype))
     made = optimizer.theirs(module.parameters(), lr=setting.learning_rate, **optimizer.numbers)
     name = f"torch {setting.device}"
-    return TorchTrainee(name, module, made, torch.nn.functional.cross_entropy, model.layout)
+    autocast = torch.bfloat16 if setting.precision == "bfloat16" else None
+    return TorchTrainee(name, module, made, torch.nn.functional.cross_entropy, model.layout, autocast)
 
 
 def _scaled(images: npt.NDArray[np.uint8], image: tuple[int, ...], dtype: DType) -> npt.NDArray[Any]:

@@ -45,9 +45,10 @@ class Pair:
         """Why the progress of this pair, once its training was made, cannot be saved; None if it can."""
         return obstacle(self.reference) or obstacle(self.candidate)
 
-    def training(self) -> TrainingRun:
+    def training(self, precision: str | None = None) -> TrainingRun:
         """Both sides at the start; their first step is made twice, to note what is not deterministic."""
-        return TrainingRun(self.reference, self.candidate, self.schedule, self.batch, test=self.test, repeat=True)
+        sides = self.reference, self.candidate
+        return TrainingRun(*sides, self.schedule, self.batch, test=self.test, repeat=True, precision=precision)
 
 
 @contextmanager

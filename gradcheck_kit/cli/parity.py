@@ -90,17 +90,18 @@ def _job(options: argparse.Namespace, screen: Screen) -> Iterator[Job]:
         return
     with imported_pair(options.sides, typed) as pair:
         with told_as_usage():
-            made = pair.training()
+            made = pair.training(options.precision)
             first = pair.batch(next(pair.schedule.epoch(0)))
             not_kept = pair.not_kept
         settings = {
             "sides": " ".join(options.sides),
             "schedule": pair.schedule.fingerprint,
             "code": pair.sources,
+            "precision": options.precision,
             "first batch": hashlib.sha256(b"".join(np.asarray(part).tobytes() for part in first)).hexdigest(),
         }
         names = (pair.reference.name, pair.candidate.name)
-        name, where = " beside ".join(reversed(options.sides)), f"{pair.reference.dtype} {pair.reference.device}"
+        name, where = " beside ".join(reversed(options.sides)), f"{made.digits.words(names)} {pair.reference.device}"
         yield Job(name, where, pair.schedule, made, names, settings, not_kept=not_kept)
 
 
@@ -117,8 +118,9 @@ def _of_mnist(options: argparse.Namespace, numbers: dict[str, int], screen: Scre
         options.optimizer or "sgd",
         options.lr,
         numbers["batch"],
-        options.dtype or "float64",
+        options.dtype or ("float32" if options.precision else "float64"),
         expect_device(options.device or "cpu"),
+        options.precision,
     )
     with screen.downloading() as progress:
         data = mnist_run.load(options.mnist_dir, progress)
@@ -129,14 +131,15 @@ def _of_mnist(options: argparse.Namespace, numbers: dict[str, int], screen: Scre
         "optimizer": setting.optimizer,
         "lr": setting.learning_rate,
         "dtype": setting.dtype,
+        "precision": setting.precision,
         "device": setting.device,
         **numbers,
         "schedule": plan.fingerprint,
     }
-    with mnist_run.comparable_torch():
+    with mnist_run.comparable_torch(setting.precision):
         made = mnist_run.training(data, plan, setting, repeat=True)
         sides = (f"torch {setting.device}", "NumPy")
-        where = f"{setting.dtype} {setting.device}"
+        where = f"{made.digits.words(sides)} {setting.device}"
         yield Job(setting.title, where, plan, made, sides, settings, setting.bar(numbers["epochs"]))
 
 

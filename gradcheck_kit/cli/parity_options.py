@@ -21,6 +21,7 @@ MODELS = ("mlp", "lenet")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
 DEFAULTS = {"epochs": 5, "batch": 100, "seed": 0}  # not argparse's: a pair's own schedule allows none to be typed
 DTYPES = ("float64", "float32")
+PRECISIONS = ("tf32", "bfloat16", "float16", "float32")
 OF_MNIST = ("model", "optimizer", "lr", "dtype", "device", "mnist_dir")
 
 
@@ -44,6 +45,11 @@ def _add_the_run(parser: Any) -> None:
     parser.add_argument("--epochs", type=count, metavar="N", help="epochs of training (default 5)")
     parser.add_argument("--batch", type=count, metavar="N", help="examples in a step (default 100)")
     parser.add_argument("--seed", type=option_types.seed, metavar="N", help="of the start and the batches (default 0)")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="fewer digits of products, on purpose; parity mnist has torch round to tf32 (on CUDA) or bfloat16",
+    )
     parser.add_argument("--json", type=file, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
         "--html", type=file, metavar="FILE.html", help="write one page: the verdict, its pictures, and all the facts"
@@ -81,6 +87,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.sides != ["mnist"]:
         _expect_a_pair(options)
         options.longest_error = LONGEST_ERROR
+    elif options.precision is not None:
+        _expect_digits(options)
     from gradcheck_kit.cli import parity
 
     return parity.run(options)
@@ -92,6 +100,17 @@ def _expect_a_pair(options: argparse.Namespace) -> None:
     typed = [f"--{name.replace('_', '-')}" for name in OF_MNIST if getattr(options, name) is not None]
     if typed:
         raise UsageError(f"{', '.join(typed)}: of parity mnist alone; your own trainees bring theirs, so leave it out")
+
+
+def _expect_digits(options: argparse.Namespace) -> None:
+    """What torch can round to, from float32."""
+    asked = f"--precision {options.precision}"
+    if options.precision not in ("tf32", "bfloat16"):
+        raise UsageError(f"{asked}: parity mnist has tf32 (on CUDA) and bfloat16; type one of them")
+    if options.dtype == "float64":
+        raise UsageError(f"{asked} rounds products of float32; leave --dtype float64 out")
+    if options.precision == "tf32" and not (options.device or "cpu").startswith("cuda"):
+        raise UsageError(f"{asked}: the CPU has no TF32; type --device cuda too, or --precision bfloat16")
 
 
 def with_defaults(typed: Mapping[str, int | None]) -> dict[str, int]:

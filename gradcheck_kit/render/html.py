@@ -54,7 +54,7 @@ def _summary(record: Record) -> str:
 def _trainings(parity: Mapping[str, Any]) -> Iterator[str]:
     """The parity run that the verdict rests on, then those beside it."""
     for run in (parity, *parity.get("beside", ())):
-        yield f"<h3>{verdict(run['verdict'])} {text(run['name'])}, {text(run['dtype'])}</h3>"
+        yield f"<h3>{verdict(run['verdict'])} {text(run['name'])}, {text(run.get('digits', run['dtype']))}</h3>"
         yield facts_list(
             {
                 "losses differ by": run["max_loss_difference"],

@@ -55,7 +55,8 @@ def _sections(
 def _first_words(report: ParityReport) -> list[Line]:
     """All that the verdict rests on."""
     misjudged = parity_words.branches(report) if report.misjudged else []
-    return [*parity_words.parting(report), *misjudged, parity_words.law(report), *parity_words.advice(report)]
+    judged = [parity_words.law(report), *parity_words.steps(report)]
+    return [*parity_words.parting(report), *misjudged, *judged, *parity_words.advice(report)]
 
 
 def _lines(lines: Sequence[Line]) -> str:

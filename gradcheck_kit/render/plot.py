@@ -40,7 +40,7 @@ def plot_parity(report: ParityReport, path: Path) -> None:
         part.grid(alpha=0.3, which="both")
         part.legend(fontsize="small", markerscale=3, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes[-1].set_xlabel("step")
-    figure.suptitle(f"{report.name}\n{report.dtype}, {report.verdict.value}")
+    figure.suptitle(f"{report.name}\n{report.digits}, {report.verdict.value}")
     try:
         figure.savefig(path, dpi=DOTS_PER_INCH)
     except (OSError, ValueError) as problem:

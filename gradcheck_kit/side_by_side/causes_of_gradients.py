@@ -16,7 +16,7 @@ def causes(scene: Scene, first: Apart) -> list[Cause]:
     """Every hypothesis that reproduces all the gradients that are off."""
     mine, theirs = scene.candidate.gradients or {}, scene.reference.gradients or {}
     without = {n: relative(theirs[n], mine[n]) for n in theirs}
-    off = {n: mine[n] for n in theirs if not without[n] <= 8 * first.allowed}
+    off = {n: mine[n] for n in theirs if n == first.tensor or not without[n] <= 8 * first.allowed}
     broken = [n for n in off if not np.isfinite(off[n]).all()]
     if broken:
         return [Cause("not-finite", f"the gradient of {broken[0]} has NaN or ∞")]

@@ -21,7 +21,7 @@ def causes(scene: Scene) -> list[Cause]:
     """Every hypothesis that reproduces all parameters that are off, formulas with no free number first."""
     expected, mine = scene.updated(), scene.candidate
     after = scene.reference.after if expected is None else expected.after
-    u = scene.unit_roundoff
+    u = scene.held_roundoff
     steps = {n: mine.after[n] - mine.before[n] for n in after}
     due = {n: np.asarray(after[n] - mine.before[n]) for n in after}
     without = {n: relative(due[n], steps[n]) for n in after}
@@ -83,7 +83,7 @@ def _held_before(rule: Rule, scene: Scene) -> bool:
         return True
     stepped = _stepping(rule, mine, mine.gradients, theirs.state_before or {}, scene.step - 1)
     return all(
-        _norm(stepped(n) - (p - mine.before[n])) <= PLACES * scene.unit_roundoff * (_norm(p) + _norm(stepped(n)))
+        _norm(stepped(n) - (p - mine.before[n])) <= PLACES * scene.held_roundoff * (_norm(p) + _norm(stepped(n)))
         for n, p in mine.after.items()
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from gradcheck_kit.side_by_side import causes_of_batch, causes_of_forward, causes_of_gradients, causes_of_update
 from gradcheck_kit.side_by_side.cause import Cause
-from gradcheck_kit.side_by_side.parity_report import Divergence
+from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.scene import Scene
 from gradcheck_kit.side_by_side.stages import Apart, first_apart
 from gradcheck_kit.side_by_side.trainee import Named

@@ -8,9 +8,12 @@ import numpy.typing as npt
 
 from gradcheck_kit.report import plain
 from gradcheck_kit.side_by_side import parity_words
+from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.replay import Decision
+from gradcheck_kit.space import FORMATS
 from gradcheck_kit.verdict import Verdict
 
+SMOOTH = ("batch", "update", "state")  # the stages of a step on which no branch of its forward has an influence
 FALLEN = 0.95  # a loss that moved by less may only have met easier batches
 
 Vector = npt.NDArray[np.float64]
@@ -18,44 +21,17 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side's facts: the mean training loss and the test accuracy of every epoch, and its seconds of training.
+    """One side's facts: its parameters' dtype, mean training loss and test accuracy of every epoch, training's seconds.
 
     A side that offers no accuracy has none.
     """
 
     name: str
     device: str
+    dtype: str
     train_loss: tuple[float, ...]
     test_accuracy: tuple[float, ...]
     seconds: float
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first step at which the two were further apart than rounding explains, and where that began.
-
-    Attributes:
-        step: from 1.
-        what: what the law was broken in: "loss", or the tensor that is furthest apart.
-        apart, allowed: the distance there, and what rounding explains.
-        stage: the first stage of the step that is worse than rounding: "batch", "activations", "loss", "gradients",
-            "update", "state" or "parameters"; None where the sides offer nothing to look at.
-        tensor: what of that stage, such as "0.W" or "2 Linear".
-        tensor_apart, tensor_allowed: its relative distance, and the one that rounding explains.
-        cause: a short stable slug where the numbers prove one, such as "learning-rate"; else None.
-        evidence: the proof in words, or what was looked for in vain.
-    """
-
-    step: int
-    what: str
-    apart: float
-    allowed: float
-    stage: str | None = None
-    tensor: str | None = None
-    tensor_apart: float | None = None
-    tensor_allowed: float | None = None
-    cause: str | None = None
-    evidence: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +39,9 @@ class ParityReport:
     """What two training runs have in common.
 
     Attributes:
-        name, dtype: what was trained, and in which precision.
+        name, dtype: what was trained, and the coarser of both sides' dtypes.
+        digits: in which precision, in words.
+        precision: the coarsest format to which products may have been rounded, where that was declared.
         reference, candidate: each side's facts.
         schedule: the start and the batches, as `Schedule.to_dict`.
         max_loss_difference: over all steps.
@@ -79,10 +57,17 @@ class ParityReport:
         decisions: how many were compared.
         ledger: those that differed.
         notes: what could not be looked at, and why.
+        moved: how far the reference's parameters came from the start, ÷ their norm at the end.
+        stepwise: whether every step was judged by itself, as it is in few digits.
+        by_step: by stage of such a step, the largest share of what rounding explains that was used, and the least and
+            the most that it explains of a relative distance.
+        undecided: why a run without a divergence is no PASS, where its digits are too few to tell.
     """
 
     name: str
     dtype: str
+    digits: str
+    precision: str | None
     reference: SideReport
     candidate: SideReport
     schedule: dict[str, Any]
@@ -100,6 +85,10 @@ class ParityReport:
     decisions: int = 0
     ledger: tuple[Decision, ...] = ()
     notes: tuple[str, ...] = ()
+    moved: float = 0.0
+    stepwise: bool = False
+    by_step: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    undecided: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -109,12 +98,24 @@ class ParityReport:
         INCONCLUSIVE there: a ReLU whose input is within rounding of zero may rightly go either way on the two sides,
         and pull them apart. So is a run whose reference parts from copies of itself that only round otherwise. A
         decision that differs beyond rounding is a FAIL of its own.
+
+        Parameters in half precision lose updates, which may drive the two apart: there only a difference that a step
+        shows by itself is a FAIL, and there is no PASS but for equal bits.
         """
-        if self.misjudged:
+        if self.misjudged and not FORMATS[self.dtype].half:
             return Verdict.FAIL
         if self.divergence is not None:
-            return Verdict.FAIL if self.dtype == "float64" or self.replayed else Verdict.INCONCLUSIVE
-        return Verdict.PASS if self.loss_fell and self.chaotic_from is None else Verdict.INCONCLUSIVE
+            return Verdict.FAIL if self._certain(self.divergence) else Verdict.INCONCLUSIVE
+        unsure = self.misjudged or self.undecided is not None or self.chaotic_from is not None
+        return Verdict.PASS if self.loss_fell and not unsure else Verdict.INCONCLUSIVE
+
+    def _certain(self, first: Divergence) -> bool:
+        """Whether neither a branch nor a lost update may have caused it."""
+        if first.stage in SMOOTH and self.stepwise:
+            return True
+        if FORMATS[self.dtype].half and first.stage is None:
+            return False
+        return self.replayed or (self.dtype == "float64" and self.precision is None)
 
     def __str__(self) -> str:
         """What a person reads: the verdict; when, where and why they parted; the ledger; the facts beside."""
@@ -130,6 +131,11 @@ class ParityReport:
         """The step at which rounding alone had driven copies of the reference apart: all distances are allowed then."""
         beyond = np.flatnonzero(np.isinf(self.allowed))
         return int(beyond[0]) if len(beyond) else None
+
+    @property
+    def most_allowed(self) -> float:
+        """The largest D/‖W‖ that rounding explains, as long as it explains less than everything."""
+        return float(np.max(self.allowed[np.isfinite(self.allowed)], initial=0.0))
 
     @property
     def loss_fell(self) -> bool:
@@ -156,6 +162,8 @@ class ParityReport:
         return {
             "name": self.name,
             "dtype": self.dtype,
+            "digits": self.digits,
+            "precision": self.precision,
             "verdict": self.verdict.value,
             "epochs": self.schedule["epochs"],
             "schedule": self.schedule,
@@ -171,6 +179,13 @@ class ParityReport:
                 for decision in self.ledger
             ],
             "notes": list(self.notes),
+            "allowed": plain(self.most_allowed),
+            "moved": plain(self.moved),
+            "by_step": {
+                stage: {"used": plain(used), "least": plain(least), "most": plain(most)}
+                for stage, (used, least, most) in self.by_step.items()
+            },
+            "undecided": self.undecided,
             "reference": _side(self.reference),
             "candidate": _side(self.candidate),
         }
@@ -180,6 +195,7 @@ def _side(side: SideReport) -> dict[str, Any]:
     return {
         "name": side.name,
         "device": side.device,
+        "dtype": side.dtype,
         "train_loss": [plain(loss) for loss in side.train_loss],
         "test_accuracy": list(side.test_accuracy),
         "seconds": side.seconds,

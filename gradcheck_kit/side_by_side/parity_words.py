@@ -27,7 +27,7 @@ def told(line: Line) -> str:
 def conclusion(report: "ParityReport") -> str:
     """Who was beside whom, in what, and what came of it; the verdict stands before it."""
     sides = f"{report.candidate.name} beside {report.reference.name}"
-    return f"{sides}, {report.name} in {report.dtype}: {CONCLUSIONS[report.verdict]}"
+    return f"{sides}, {report.name} in {report.digits}: {CONCLUSIONS[report.verdict]}"
 
 
 def parting(report: "ParityReport") -> list[Line]:
@@ -44,8 +44,10 @@ def parting(report: "ParityReport") -> list[Line]:
         apart = f"{first.tensor_apart:.2e} apart, where rounding explains {first.tensor_allowed:.1e}"
         lines.append(("where", f"{first.stage}, {first.tensor}: {apart}"))
     lines.append(("why", f"{first.cause or 'not known'}: {first.evidence}"))
-    if not report.replayed and report.dtype != "float64":
+    if report.verdict is Verdict.INCONCLUSIVE and not report.replayed:
         lines.append(("", "a ReLU within rounding of zero may do this: run in float64, or with replay=True"))
+    elif report.verdict is Verdict.INCONCLUSIVE:
+        lines.append(("", "updates lost to rounding may do this: keep the parameters in float32"))
     return lines
 
 
@@ -66,9 +68,19 @@ def law(report: "ParityReport") -> Line:
     return "law", f"at most {report.worst_of_law:.2g} of what rounding explains, over {len(report.losses)} steps"
 
 
-def facts(report: "ParityReport") -> list[Line]:
-    """Losses and accuracies: told beside the verdict, never instead of it."""
+def steps(report: "ParityReport") -> list[Line]:
+    """Where every step was judged by itself: how much that rounding explains was used, and how much it explains."""
     lines = []
+    for stage, (used, least, most) in report.by_step.items():
+        width = _share(least) if _share(least) == _share(most) else f"{_share(least)} to {_share(most)}"
+        lines.append(("step", f"{stage}: at most {used:.2g} of what rounding explains of a step, which is {width}"))
+    return lines
+
+
+def facts(report: "ParityReport") -> list[Line]:
+    """What the law leaves room for, losses and accuracies: told beside the verdict, never instead of it."""
+    room = f"up to {_share(report.most_allowed)} of the weights' norm; they moved by {_share(report.moved)} of it"
+    lines = [("fact", f"what rounding allows: {room}")]
     for side in (report.reference, report.candidate):
         losses = ", ".join(f"{loss:.4g}" for loss in side.train_loss[-LAST_EPOCHS:])
         scored = f"; test accuracy {side.test_accuracy[-1]:.2%}" if side.test_accuracy else ""
@@ -79,6 +91,8 @@ def facts(report: "ParityReport") -> list[Line]:
 def advice(report: "ParityReport") -> list[Line]:
     """What kept it from knowing, and what to do."""
     lines: list[Line] = []
+    if report.divergence is None and report.undecided is not None:
+        lines.append(("why", report.undecided))
     if report.chaotic_from is not None:
         instead = "fewer steps, or another optimiser" if report.dtype == "float64" else "in float64"
         anywhere = f"from step {report.chaotic_from} on rounding alone drives the reference anywhere"
@@ -94,10 +108,14 @@ def of_bar(report: "ParityReport", bar: float) -> Line:
     return "fact", f"test accuracy {report.accuracy_reached:.2%}, where right programs reach {bar:.1%}: {reached}"
 
 
+def _share(value: float) -> str:
+    return f"{value:.2g}" if value < 1e-3 else f"{value:.1%}" if value < 0.1 else f"{value:.0%}"
+
+
 def whole(report: "ParityReport") -> str:
     """The verdict; when, where and why they parted; the ledger; the facts beside."""
     noted = [("note", note) for note in report.notes]
-    lines = [*parting(report), *branches(report), law(report), *facts(report), *advice(report), *noted]
+    lines = [*parting(report), *branches(report), law(report), *steps(report), *facts(report), *advice(report), *noted]
     indented = [f"  {told(line)}" for line in lines]
     head, start = f"{report.verdict.value}: {conclusion(report)}", report.schedule["fingerprint"][:16]
     return "\n".join([head, *indented, f"  start and batches: {start}"])

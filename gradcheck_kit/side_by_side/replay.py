@@ -19,7 +19,10 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Branch:
-    """The decisions of one kink stage in one forward: for ReLU True where z > 0, for max-pool the winner's place."""
+    """The decisions of one kink stage in one forward, as they were made, those that were followed too.
+
+    For ReLU True where z > 0, for max-pool the winner's place.
+    """
 
     kind: str
     decision: Values
@@ -75,10 +78,14 @@ class Replay:
         for place in map(tuple, turned):
             if self._noted("ReLU", place, abs(float(z[place])), allowed):
                 moved[place] = smallest if wanted[place] else 0.0
+                on[place] = wanted[place]
         return moved
 
-    def max_pool(self, x: Values, kernel: Pair, stride: Pair, padding: Pair) -> Values:
-        """`x` (batch, channels, rows, columns), or a copy with some windows' largest element exchanged."""
+    def max_pool(self, x: Values, kernel: Pair, stride: Pair, padding: Pair, unit_roundoff: float = 0.0) -> Values:
+        """`x` (batch, channels, rows, columns), or a copy with some windows' largest element exchanged.
+
+        `unit_roundoff` is that of the values where they are numbers of a format with fewer digits than their dtype.
+        """
         windows = _windows(x, kernel, stride, padding)
         winner = windows.argmax(axis=-1)
         wanted, turned = self._turned("max-pool", winner)
@@ -91,7 +98,8 @@ class Replay:
             gap = float(values.max()) - float(values[wanted[n, c, p, q]])
             if self._noted("max-pool", (n, c, p, q), gap, allowed):
                 row, column = p * stride[0] + i - padding[0], q * stride[1] + j - padding[1]
-                moved[n, c, row, column] = np.nextafter(values.max(), values.dtype.type(np.inf))
+                winner[n, c, p, q] = wanted[n, c, p, q]
+                moved[n, c, row, column] = _above(values.max(), unit_roundoff)
         return moved
 
     def _turned(self, kind: str, own: Values) -> tuple[Values, Values]:
@@ -121,6 +129,13 @@ class Replay:
         decision = Decision(self._step, stage, tuple(int(i) for i in place), margin, allowed)
         self.ledger.append(decision)
         return decision.within
+
+
+def _above(value: Any, unit_roundoff: float) -> Any:
+    """A number that is larger in the format, too, by at most two of its last places."""
+    if not unit_roundoff:
+        return np.nextafter(value, value.dtype.type(np.inf))
+    return value + max(value.dtype.type(2 * unit_roundoff) * abs(value), np.finfo(value.dtype).tiny)
 
 
 def _windows(x: Values, kernel: Pair, stride: Pair, padding: Pair) -> Values:

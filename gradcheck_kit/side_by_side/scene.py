@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.digits import Digits
 from gradcheck_kit.side_by_side.envelope import unit_drift
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.replay import Branch, Replay
@@ -25,7 +26,7 @@ class Scene:
 
     Attributes:
         step: from 1.
-        unit_roundoff: of the sides' dtype.
+        digits: in which formats the two compute.
         schedule, batch: where its examples come from.
         inputs, labels: the batch as both sides were given it.
         reference, candidate: what each had and made.
@@ -36,7 +37,7 @@ class Scene:
     """
 
     step: int
-    unit_roundoff: float
+    digits: Digits
     schedule: Schedule
     batch: Batch
     inputs: Values
@@ -48,6 +49,14 @@ class Scene:
     trainee: Trainee
     branches: list[Branch] = field(default_factory=list)
     later: bool = False
+
+    @property
+    def unit_roundoff(self) -> float:
+        return self.digits.unit_roundoff
+
+    @property
+    def held_roundoff(self) -> float:
+        return self.digits.held_roundoff
 
     @property
     def rule(self) -> Rule | None:
@@ -75,28 +84,46 @@ class Scene:
         widened = offered(self.trainee, "widened")
         if self.unit_roundoff <= 2.0**-53 or widened is None:
             return None
-        made = []
-        for side in (self.reference, self.candidate):
-            wide: Trainee = widened()
-            attend = offered(wide, "attend")
-            if attend is not None and self.branches:
-                attend(Replay(math.inf, self.branches))
-            wide.load(side.before)
-            with undisturbed(wide):
-                loss = wide.loss_and_gradients(self.inputs.astype(np.float64), self.labels)
-            told = (offered(wide, name) for name in ("gradients", "activations"))
-            gradients, activations = (None if method is None else copied(method()) for method in told)
-            made.append(Moment(side.before, side.before, loss, gradients, activations=activations))
+        inputs = self.inputs.astype(np.float64)
+        made = [self._in_float64(widened(), side.before, inputs) for side in (self.reference, self.candidate)]
         return made[0], made[1]
+
+    def _in_float64(self, wide: Trainee, parameters: Named, inputs: Values) -> Moment:
+        attend = offered(wide, "attend")
+        if attend is not None and self.branches:
+            attend(Replay(math.inf, self.branches))
+        wide.load(parameters)
+        with undisturbed(wide):
+            loss = wide.loss_and_gradients(inputs, self.labels)
+        told = (offered(wide, name) for name in ("gradients", "activations"))
+        gradients, activations = (None if method is None else copied(method()) for method in told)
+        return Moment(parameters, parameters, loss, gradients, activations=activations)
+
+    def sensitivity(self, truth: Moment, draws: int = 3) -> Moment:
+        """How far float64's numbers move where every parameter and input moves by a unit roundoff of the run.
+
+        The result's `gradients`, `activations` and `loss` are the largest changes, as those of `spread`.
+
+        Args:
+            truth: of the candidate's parameters, as `truths` gave it.
+            draws: how many signs are drawn for each number.
+        """
+        generator, widened = np.random.default_rng(self.step), offered(self.trainee, "widened")
+        moments = []
+        for _ in range(draws):
+            moved = {n: _scattered(p, self.unit_roundoff, generator) for n, p in truth.before.items()}
+            inputs = _scattered(self.inputs, self.unit_roundoff, generator)
+            moments.append(self._in_float64(widened(), moved, inputs))
+        return _widest(truth, moments)
 
     def updated(self) -> Moment | None:
         """The reference's own update of the candidate's parameters by the candidate's gradients, if it can be made.
 
-        From the reference's state, which was equal until now; in a step after the first that differs, from the
-        candidate's.
+        From the reference's state, which was equal until now; from the candidate's in a step after the first that
+        differs, and where the gradients have fewer digits than it.
         """
         mine, twin = self.candidate, twin_of(self.trainee)
-        state = mine.state_before if self.later else self.reference.state_before
+        state = self._state_before()
         if twin is None or mine.gradients is None or state is None:
             return None
         load_state, set_gradients, state_of = (offered(twin, m) for m in ("load_state", "set_gradients", "state"))
@@ -108,6 +135,13 @@ class Scene:
         return Moment(
             mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of() or {})
         )
+
+    def _state_before(self) -> Named | None:
+        own, theirs = self.candidate.state_before, self.reference.state_before
+        if theirs is None or not (self.later or self.digits.stepwise):
+            return theirs
+        wanted = {key for key in theirs if "/" in key}  # a plain SGD may have none, and then not count its steps
+        return {**theirs, **own} if own is not None and wanted <= set(own) else None if wanted else theirs
 
     def spread(self, draws: int = 3) -> Moment | None:
         """How far each number moves where the parameters move by what the law's unit allows: one bound on each.
@@ -160,6 +194,11 @@ def _dithered(values: Values, amplitude: float, generator: np.random.Generator) 
     scale = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
     signs = generator.choice([-1.0, 1.0], values.shape)
     return np.asarray(np.asarray(values, np.float64) + amplitude * scale * signs)
+
+
+def _scattered(values: Values, amplitude: float, generator: np.random.Generator) -> Values:
+    """Each element that share of itself up or down."""
+    return np.asarray(np.asarray(values, np.float64) * (1 + amplitude * generator.choice([-1.0, 1.0], values.shape)))
 
 
 def _widest(middle: Moment, moments: list[Moment]) -> Moment:

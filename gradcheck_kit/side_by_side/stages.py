@@ -8,6 +8,7 @@ the law allows. The update is compared given the same gradient: the reference's 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -48,11 +49,15 @@ def compared(scene: Scene) -> Iterator[Apart]:
     """Every tensor of every stage that both sides offer, in order."""
     yield from _batch(scene)
     truths = scene.truths()
-    if truths is None:
-        yield from _beside_spread(scene)
-    else:
+    if truths is not None:
         yield from _three_way(scene, *truths)
+    elif not scene.digits.stepwise:
+        yield from _beside_spread(scene)
     yield from _update(scene)
+    if not scene.digits.stepwise:
+        for name, values in scene.reference.after.items():
+            allowed = drift(scene.unit_roundoff, scene.step)
+            yield Apart("parameters", name, relative(values, scene.candidate.after[name]), allowed)
 
 
 def _beside_spread(scene: Scene) -> Iterator[Apart]:
@@ -76,19 +81,31 @@ def _beside_spread(scene: Scene) -> Iterator[Apart]:
 
 
 def _three_way(scene: Scene, truth: Moment, candidate_truth: Moment) -> Iterator[Apart]:
-    """Each side's numbers beside float64 from the same parameters: the candidate's error beside the reference's."""
+    """Each side's numbers beside float64 from the same parameters: the candidate's error beside the reference's.
+
+    Where every step is judged, neither side's error may be larger than rounding explains.
+    """
     mine, theirs = scene.candidate, scene.reference
     least = THREE_WAY_PLACES * scene.unit_roundoff
+    sensitivity = cache(lambda: scene.sensitivity(candidate_truth))
 
-    def judged(stage: str, name: str, errors: tuple[float, float]) -> Apart:
-        return Apart(stage, name, errors[0], THREE_WAY * errors[1] + least)
+    def judged(stage: str, name: str, errors: tuple[float, float], truth_name: str = "") -> Apart:
+        if not scene.digits.stepwise:
+            return Apart(stage, name, errors[0], THREE_WAY * errors[1] + least)
+        worst = float(np.max(errors))  # NaN stays
+        if worst <= least / 2:
+            return Apart(stage, name, worst, least)  # whatever more is explained, it is not needed
+        moved = getattr(sensitivity(), stage)
+        known = moved / scale if stage == "loss" else (moved or {})[truth_name or name]
+        return Apart(stage, name, worst, least + SPREAD_FACTOR * float(known))
 
-    if mine.activations and theirs.activations and truth.activations and candidate_truth.activations:
+    scale = max(1.0, abs(truth.loss))
+    in_order = not _reordered(scene)
+    if in_order and mine.activations and theirs.activations and truth.activations and candidate_truth.activations:
         for there, here in aligned(inner(theirs.activations), inner(mine.activations), 1e3 * least):
             of_mine = relative(candidate_truth.activations[there], mine.activations[here])
             of_theirs = relative(truth.activations[there], theirs.activations[there])
-            yield judged("activations", here, (of_mine, of_theirs))
-    scale = max(1.0, abs(truth.loss))
+            yield judged("activations", here, (of_mine, of_theirs), there)
     errors = abs(candidate_truth.loss - mine.loss) / scale, abs(truth.loss - theirs.loss) / scale
     yield judged("loss", "loss", errors)
     if mine.gradients and theirs.gradients and truth.gradients and candidate_truth.gradients:
@@ -134,7 +151,8 @@ def _batch(scene: Scene) -> Iterator[Apart]:
         return  # in another order: the same batch
     for name in ("inputs", "labels"):
         if name in mine and name in theirs:
-            yield Apart("batch", name, relative(theirs[name], mine[name]), 0.0)
+            cast = scene.held_roundoff if scene.digits.mixed and name == "inputs" else 0.0
+            yield Apart("batch", name, relative(theirs[name], mine[name]), cast)
 
 
 def _reordered(scene: Scene) -> bool:
@@ -188,19 +206,17 @@ def aligned(reference: Named, candidate: Named, allowed: float) -> list[tuple[st
 def _update(scene: Scene) -> Iterator[Apart]:
     mine, theirs = scene.candidate, scene.reference
     expected = scene.updated()
-    u = scene.unit_roundoff
+    u = scene.held_roundoff
     if expected is not None:
         for name, values in expected.after.items():
             apart, step = _update_apart(values, mine.after[name], mine.before[name])
             yield Apart("update", name, apart, UPDATE_PLACES * u * (1 + step))
     made = theirs if expected is None else expected
-    allowed = _Bound(u, scene.step).largest if expected is None else LAST_PLACES * u
+    allowed = _Bound(scene.unit_roundoff, scene.step).largest if expected is None else LAST_PLACES * u
     if mine.state_after is not None and made.state_after is not None:
         for key, values in made.state_after.items():
             if key in mine.state_after:
                 yield Apart("state", key, relative(values, mine.state_after[key]), allowed)
-    for name, values in theirs.after.items():
-        yield Apart("parameters", name, relative(values, mine.after[name]), drift(u, scene.step))
 
 
 def _update_apart(expected: Values, after: Values, before: Values) -> tuple[float, float]:

@@ -61,7 +61,8 @@ class _Kinks(TorchFunctionMode):
             args = (_moved(args[0], self._replay.relu), *args[1:])
         elif func in MAX_POOL:
             kernel, stride, padding = _windows(*args[1:], **kwargs)
-            args = (_moved(args[0], lambda x: self._replay.max_pool(x, kernel, stride, padding)), *args[1:])
+            unit = 2.0**-8 if args[0].dtype is torch.bfloat16 else 0.0  # which NumPy has not: seen as float32
+            args = (_moved(args[0], lambda x: self._replay.max_pool(x, kernel, stride, padding, unit)), *args[1:])
         return func(*args, **kwargs)
 
 

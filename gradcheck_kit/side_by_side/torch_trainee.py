@@ -2,7 +2,8 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ class TorchTrainee:
         loss: of logits and integer labels.
         layout: schedule name → (the module's parameter name, whether it is the transpose, as `nn.Linear`'s weight is);
             left out, the schedule has the module's own names and shapes.
+        autocast: the dtype to which `torch.autocast` may round products of the forward, and so their gradients'; the
+            parameters keep theirs. Such a run needs `precision=` of the same name.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class TorchTrainee:
         optimizer: torch.optim.Optimizer,
         loss: Callable[[Tensor, Tensor], Tensor],
         layout: Layout | None = None,
+        autocast: torch.dtype | None = None,
     ) -> None:
         self.name = name
         self._module, self._optimizer, self._loss = module, optimizer, loss
@@ -52,6 +56,7 @@ class TorchTrainee:
         first = next(iter(own.values()))
         self._dtype, self._place = first.dtype, first.device
         self.dtype, self.device = str(first.dtype).removeprefix("torch."), str(first.device)
+        self._autocast = autocast
         self._stages: dict[str, Tensor] = {}
         self._replay: Replay | None = None
 
@@ -67,7 +72,7 @@ class TorchTrainee:
 
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
         self._optimizer.zero_grad()
-        with Watch(self._module, self._replay) as watch:
+        with self._fewer_digits(), Watch(self._module, self._replay) as watch:
             given = self._tensor(inputs)
             target = self._labels(labels)
             loss = self._loss(self._module(given), target)
@@ -84,7 +89,8 @@ class TorchTrainee:
         self._module.eval()
         try:
             starts = range(0, max(len(inputs), 1), ROWS_AT_ONCE)
-            parts = [self._module(self._tensor(inputs[start : start + ROWS_AT_ONCE])) for start in starts]
+            with self._fewer_digits():
+                parts = [self._module(self._tensor(inputs[start : start + ROWS_AT_ONCE])) for start in starts]
             predicted = torch.cat(parts).argmax(1)
         finally:
             for module, training in modes:
@@ -127,6 +133,7 @@ class TorchTrainee:
         twin = copy.deepcopy(self)
         twin.name, twin.dtype, twin._dtype = f"{self.name} in float64", "float64", torch.float64
         twin._module.double()
+        twin._autocast = None
         for parameter in twin._own.values():
             parameter.grad = None
         return twin
@@ -136,6 +143,9 @@ class TorchTrainee:
 
     def rule(self) -> Rule | None:
         return rule_of(self._optimizer)
+
+    def _fewer_digits(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self._autocast is None else torch.autocast(self._place.type, self._autocast)
 
     def _view(self, name: str, tensor: Tensor) -> Tensor:
         """As the schedule has it, or back: a transpose is its own inverse."""

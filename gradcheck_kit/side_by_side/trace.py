@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.side_by_side.cause import Cause
-from gradcheck_kit.side_by_side.parity_report import Divergence
+from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.replay import Decision
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -27,6 +27,9 @@ class Trace:
         train_loss, accuracy: (reference, candidate) of every epoch.
         seconds: of training, on both sides.
         divergence, ledger, decisions, notes: as in the report.
+        used: by stage, the largest share of what rounding explains of a step, and the least and most that it explained.
+        shown: by stage, in how many steps both sides showed it.
+        lost: (lost to rounding, due) updates of elements, of the reference and of the candidate.
         open: the causes between which the next step may decide.
     """
 
@@ -43,6 +46,9 @@ class Trace:
     decisions: int = 0
     notes: list[str] = field(default_factory=list)
     open: list[Cause] = field(default_factory=list)
+    used: dict[str, list[float]] = field(default_factory=dict)
+    shown: dict[str, int] = field(default_factory=dict)
+    lost: list[list[float]] = field(default_factory=lambda: [[0.0, 0.0], [0.0, 0.0]])
 
     @property
     def steps(self) -> int:
@@ -64,6 +70,9 @@ class Trace:
             "decisions": self.decisions,
             "notes": self.notes,
             "open": [asdict(cause) for cause in self.open],
+            "used": self.used,
+            "shown": self.shown,
+            "lost": self.lost,
         }
         tensors = {f"tensor_drift/{name}": np.array(values) for name, values in self.tensor_drift.items()}
         series = {name: np.array(getattr(self, name), float) for name in SERIES}
@@ -87,6 +96,9 @@ class Trace:
             decisions=told["decisions"],
             notes=told["notes"],
             open=[Cause(**entry) for entry in told["open"]],
+            used=told["used"],
+            shown=told["shown"],
+            lost=told["lost"],
         )
 
 

@@ -11,7 +11,7 @@ from gradcheck_kit.side_by_side.training_run import Progress, TrainingRun
 __all__ = ["Batch", "ParityReport", "Progress", "TrainingRun", "train_parity"]
 
 
-def train_parity(
+def train_parity(  # noqa: PLR0913 - options, by keyword alone
     reference: Trainee,
     candidate: Trainee,
     schedule: Schedule,
@@ -23,6 +23,7 @@ def train_parity(
     replay: bool | None = None,
     shadows: int | None = None,
     repeat: bool = False,
+    precision: str | None = None,
 ) -> ParityReport:
     """Train both from the same start on the same batches and compare every parameter at every step.
 
@@ -30,7 +31,8 @@ def train_parity(
     step beyond it, the stage at which it began is named, and the cause where the numbers prove one.
 
     Args:
-        reference, candidate: the two sides, of one dtype; both are trained, so pass fresh ones.
+        reference, candidate: the two sides, of one dtype unless `precision` is given; both are trained, so pass fresh
+            ones.
         schedule: the start and the order of the examples.
         batch: positions of examples → (inputs, labels).
         test: inputs and labels for the accuracy after every epoch, of the sides that offer one.
@@ -42,12 +44,25 @@ def train_parity(
             constant. Left out: one where a side is no trainee of this package; where both are, none until the law is
             left by so little that rounding may explain it, and then two.
         repeat: whether each side's first step is made twice on copies, to note what is not deterministic.
+        precision: "tf32", "bfloat16", "float16" or "float32", the coarsest format in which either side may round its
+            products, or hold its parameters. Left out: the trainees' dtype. The law is then that format's and wide, so
+            that every step is judged by itself, too.
 
     Raises:
-        UsageError: the two have different dtypes, parameters that do not fit the schedule, or replay is asked of a
-            side that has none.
+        UsageError: the two have different dtypes and no precision is given, it is unknown or finer than a side's
+            dtype, parameters do not fit the schedule, or replay is asked of a side that has none.
     """
-    run = TrainingRun(reference, candidate, schedule, batch, test=test, replay=replay, shadows=shadows, repeat=repeat)
+    run = TrainingRun(
+        reference,
+        candidate,
+        schedule,
+        batch,
+        test=test,
+        replay=replay,
+        shadows=shadows,
+        repeat=repeat,
+        precision=precision,
+    )
     while not run.done:
         run.epoch(progress)
     return run.report(name)

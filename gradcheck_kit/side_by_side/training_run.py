@@ -9,15 +9,19 @@ import numpy as np
 
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides, under
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
+from gradcheck_kit.side_by_side.digits import Digits
+from gradcheck_kit.side_by_side.divergence import Divergence
+from gradcheck_kit.side_by_side.each_step import count_lost, judge
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
 from gradcheck_kit.side_by_side.moment import Observer
-from gradcheck_kit.side_by_side.parity_report import Divergence, ParityReport, SideReport
+from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.repeatability import not_repeated
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, Scene
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadow import Shadows
-from gradcheck_kit.side_by_side.trace import Trace, largest, share
+from gradcheck_kit.side_by_side.summary import summary
+from gradcheck_kit.side_by_side.trace import Trace, share
 from gradcheck_kit.side_by_side.trainee import Trainee, Values, distance, offered
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
@@ -51,14 +55,13 @@ class TrainingRun:
         replay: bool | None = None,
         shadows: int | None = None,
         repeat: bool = False,
+        precision: str | None = None,
     ) -> None:
-        if reference.dtype != candidate.dtype:
-            raise UsageError(
-                f"{reference.name} is {reference.dtype}, {candidate.name} is {candidate.dtype}; train in one dtype"
-            )
+        names, dtypes = (reference.name, candidate.name), (reference.dtype, candidate.dtype)
+        self.digits = Digits.of(names, dtypes, precision)
         self._sides = (reference, candidate)
         self._schedule, self._batch, self._test = schedule, batch, test
-        self._unit_roundoff = FORMATS[reference.dtype].unit_roundoff
+        self._unit_roundoff = self.digits.unit_roundoff
         self._replay = self._replaying(replay)
         self._branches: list[Branch] = []
         self.trace = Trace()
@@ -66,7 +69,9 @@ class TrainingRun:
             side.load(schedule.parameters)
         ours = all(type(side).__module__.startswith(__package__ or "?") for side in self._sides)
         self._shadows = Shadows(reference, schedule, batch, self._unit_roundoff, notes=self.trace.notes)
-        self._shadows.begin(shadows, ours)
+        self._shadows.begin(0 if self.digits.stepwise else shadows, ours)
+        if self.digits.stepwise and shadows:
+            self.trace.notes.append("no shadows: in few digits the law is too wide for its constant to matter")
         if repeat:
             first = batch(next(schedule.epoch(0)))
             self.trace.notes += [note for side in self._sides for note in not_repeated(side, *first)]
@@ -77,7 +82,12 @@ class TrainingRun:
         lacking = [side.name for side in self._sides if offered(side, "attend") is None]
         if asked and lacking:
             raise UsageError(f"replay=True, but {lacking[0]} offers no attend(replay); leave replay out")
-        return self._sides[0].dtype != "float64" and not lacking if asked is None else asked
+        return self._few and not lacking if asked is None else asked
+
+    @property
+    def _few(self) -> bool:
+        """Whether rounding is so large that it may turn a branch."""
+        return self._unit_roundoff > FORMATS["float64"].unit_roundoff
 
     @property
     def epochs_done(self) -> int:
@@ -155,6 +165,7 @@ class TrainingRun:
         self.trace.losses.append((losses[0], losses[1]))
         known = self.trace.divergence
         self._compare(step, *losses)
+        self._judge(step, inputs, labels)
         self._explain(known, step, inputs, labels)
 
     def _note_decisions(self, replays: list[Replay]) -> None:
@@ -172,6 +183,16 @@ class TrainingRun:
         self.trace.ledger += replays[-1].ledger
         self.trace.decisions += replays[-1].compared
 
+    def _judge(self, step: int, inputs: Values, labels: Values) -> None:
+        """The step by itself, where few digits make the law on the whole run wide."""
+        if not self.digits.stepwise:
+            return
+        count_lost([observer.seen() for observer in self._observers], self.digits, self.trace)
+        if self.trace.divergence is None:
+            found = judge(self._scene(step, inputs, labels), self.trace)
+            if found is not None:
+                self._diverged(step, found.tensor, found.apart, found.allowed)
+
     def _explain(self, known: Divergence | None, step: int, inputs: Values, labels: Values) -> None:
         """Look at the first step that differs, and where that leaves several causes, at the one after."""
         first, trace = self.trace.divergence, self.trace
@@ -187,7 +208,7 @@ class TrainingRun:
         latest = [replace(observer.seen(), activations=observer.activations()) for observer in self._observers]
         return Scene(
             step,
-            self._unit_roundoff,
+            self.digits,
             self._schedule,
             self._batch,
             inputs,
@@ -207,7 +228,7 @@ class TrainingRun:
         relative = share(apart, whole)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
         allowed, loss_allowed = self._allowed(step, slope, *losses)
-        decidable = self._replay or self._sides[0].dtype == "float64"
+        decidable = self._replay or not self._few
         if decidable and (not relative <= allowed or not _apart(losses) <= loss_allowed):  # NaN too
             self._shadows.second_look(step, relative, self._replay)
             allowed, loss_allowed = self._allowed(step, slope, *losses)
@@ -232,41 +253,7 @@ class TrainingRun:
 
     def report(self, name: str) -> ParityReport:
         """What is known so far."""
-        trace = self.trace
-        losses = np.array(trace.losses, float).reshape(-1, 2)
-        reference, candidate = (self._side(i) for i in range(2))
-        with np.errstate(invalid="ignore"):
-            law = np.array(trace.drift) / np.array(trace.allowed)
-        return ParityReport(
-            name=name,
-            dtype=self._sides[0].dtype,
-            reference=reference,
-            candidate=candidate,
-            schedule=self._schedule.to_dict(),
-            max_loss_difference=largest(np.abs(losses[:, 0] - losses[:, 1]).tolist()),
-            max_distance=largest(trace.drift),
-            worst_of_law=largest(law.tolist()),
-            max_difference={name: largest(values) for name, values in trace.tensor_drift.items()},
-            divergence=trace.divergence,
-            losses=losses,
-            drift=np.array(trace.drift),
-            allowed=np.array(trace.allowed),
-            loss_allowed=np.array(trace.loss_allowed),
-            tensor_drift={name: np.array(values) for name, values in trace.tensor_drift.items()},
-            replayed=self._replay,
-            decisions=trace.decisions,
-            ledger=tuple(trace.ledger),
-            notes=tuple(trace.notes),
-        )
-
-    def _side(self, i: int) -> SideReport:
-        return SideReport(
-            self._sides[i].name,
-            self._sides[i].device,
-            tuple(losses[i] for losses in self.trace.train_loss),
-            tuple(pair[i] for pair in self.trace.accuracy if not math.isnan(pair[i])),
-            self.trace.seconds[i],
-        )
+        return summary(name, self._sides, self._schedule, self.digits, self.trace, self._replay)
 
 
 def _apart(losses: Sequence[float]) -> float:

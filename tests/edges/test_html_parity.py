@@ -54,10 +54,12 @@ def made(steps: int, tensors: int = 4, **changed: Any) -> ParityReport:
     losses = np.stack([2.3 * np.exp(-t[1:] / steps)] * 2, axis=1)
     losses[:, 1] += 1e-16 * (1 + t[1:] % 3)
     drift = {f"{i}.W": 1e-17 * (1 + i) * np.sqrt(t + 1) / tensors**2 for i in range(tensors)}
-    side = SideReport("reference", "cpu", (1.5, 1.0), (0.8, 0.9), 1.0)
+    side = SideReport("reference", "cpu", "float64", (1.5, 1.0), (0.8, 0.9), 1.0)
     report = ParityReport(
         name="made",
         dtype="float64",
+        digits="float64",
+        precision=None,
         reference=side,
         candidate=replace(side, name="candidate"),
         schedule={"examples": 100 * steps, "batch_size": 100, "epochs": 2, "seed": 0, "fingerprint": "ab" * 32},
@@ -158,6 +160,15 @@ def test_an_undecided_run_says_what_to_do() -> None:
     assert "the loss did not fall on both sides" in first
 
 
+def test_fewer_digits_are_told_with_the_verdict_and_how_much_a_step_leaves_open() -> None:
+    few = {"digits": "float32, products in bfloat16", "by_step": {"gradients": (0.4, 0.0625, 0.31)}}
+    text = page(made(30, dtype="float32", precision="bfloat16", replayed=True, stepwise=True, **few))
+    (first,) = re.findall(r'<section id="verdict">(.*?)</section>', text)
+    assert "made in float32, products in bfloat16: the same computation" in text
+    assert "gradients: at most 0.4 of what rounding explains of a step, which is 6.2% to 31%" in first
+    assert "what rounding allows: up to" in text
+
+
 def test_a_decision_beyond_rounding_is_told_with_the_verdict() -> None:
     wrong = Decision(7, "0 ReLU", (1, 2), 0.5, 1e-6)
     text = page(made(30, dtype="float32", replayed=True, decisions=1000, ledger=(wrong,)))
@@ -179,7 +190,7 @@ def test_a_difference_that_is_there_at_the_start_is_marked_at_step_0() -> None:
 
 
 def test_no_name_is_markup() -> None:
-    side = SideReport(EVIL, ATTRIBUTE, (1.0,), (0.5,), 1.0)
+    side = SideReport(EVIL, ATTRIBUTE, "float32", (1.0,), (0.5,), 1.0)
     report = made(
         30,
         name=EVIL,

@@ -248,6 +248,15 @@ BAD_CALLS: dict[str, tuple[list[str], str]] = {
     "no trainee": (["pair.py:reference", "pair.py:no_trainee"], "gives a float, which lacks load"),
     "one trainee twice": (["pair.py:one_trainee", "pair.py:one_trainee"], "are one trainee; name two"),
     "no such device": (["mnist", "--device", "cuda:99"], "cuda:99"),
+    "TF32 on the CPU": (["mnist", "--precision", "tf32"], "the CPU has no TF32; type --device cuda too"),
+    "fewer digits of float64": (
+        ["mnist", "--precision", "bfloat16", "--dtype", "float64"],
+        "rounds products of float32; leave --dtype float64 out",
+    ),
+    "a precision without autocast": (
+        ["mnist", "--precision", "float16"],
+        "parity mnist has tf32 (on CUDA) and bfloat16",
+    ),
 }
 
 
@@ -309,6 +318,60 @@ def test_an_error_in_the_users_step_exits_2_with_its_line(monkeypatch: pytest.Mo
     assert 'raise ZeroDivisionError("planted")' in error
 
 
+# ---------------------------------------------------------------- two dtypes
+
+IN_TORCH = """
+import torch
+from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
+from pair import data, reference, test
+
+LAYOUT = {f"{i}.W": (f"{2 * i}.weight", True) for i in (0, 1)} | {f"{i}.b": (f"{2 * i}.bias", False) for i in (0, 1)}
+
+
+def of(dtype):
+    module = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3)).to(dtype)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
+    return TorchTrainee("torch", module, optimizer, torch.nn.functional.cross_entropy, LAYOUT)
+
+
+def single():
+    return of(torch.float32)
+
+
+def half():
+    return of(torch.bfloat16)
+"""
+
+TWO_DTYPES: dict[str, tuple[list[str], int, str]] = {
+    "not declared": (
+        ["single"],
+        2,
+        'or pass precision="float32" (--precision float32) if the fewer digits are intended',
+    ),
+    "declared": (
+        ["single", "--precision", "float32"],
+        0,
+        "in float64 (reference) and float32 (torch): the same computation",
+    ),
+    "coarser than declared": (["half", "--precision", "tf32"], 2, "a precision is the coarsest format of the run"),
+    "parameters in half": (
+        ["half", "--precision", "bfloat16"],
+        3,
+        "torch's parameters are bfloat16, and rounding left",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWO_DTYPES)
+def test_a_pair_of_two_dtypes_is_compared_where_the_coarser_is_declared(
+    name: str, folder: Path, capsys: Capture
+) -> None:
+    (candidate, *more), code, words = TWO_DTYPES[name]
+    (folder / "few.py").write_text(IN_TORCH, encoding="utf-8")
+    assert main(["parity", "few.py:reference", f"few.py:{candidate}", *SHORT, *more]) == code
+    assert words in " ".join("".join(capsys.readouterr()).split())
+
+
 # ---------------------------------------------------------------- MNIST
 
 
@@ -345,6 +408,43 @@ def test_lenet_is_the_same_computation_in_either_dtype(dtype: str) -> None:
     assert main([*arguments, "--epochs", "2", "--batch", "70", "--json", "out.json"]) == 0
     said = told("out.json")
     assert (said["dtype"], said["replayed"]) == (dtype, dtype == "float32")
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("model", parity_options.MODELS)
+def test_products_in_bfloat16_are_the_same_computation_where_that_is_asked_for(model: str, capsys: Capture) -> None:
+    arguments = ["parity", "mnist", "--model", model, "--optimizer", "adam", "--precision", "bfloat16"]
+    assert main([*arguments, "--epochs", "2", "--batch", "70", "--json", "out.json", "--plot", "out.png"]) == 0
+    said = told("out.json")
+    assert said["settings"].items() >= {"dtype": "float32", "precision": "bfloat16"}.items()
+    assert (said["digits"], said["replayed"]) == ("float32, products in bfloat16", True)
+    assert "in float32, products in bfloat16: the same computation" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_run_in_fewer_digits_is_taken_up_again_and_a_checkpoint_of_others_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    arguments = ["parity", "mnist", "--precision", "bfloat16", "--epochs", "3", "--batch", "70"]
+    assert main([*arguments, "--json", "whole.json"]) in (0, 3)
+    kept = [*arguments, "--checkpoint", "kept"]
+    epoch, done = mnist_run.TrainingRun.epoch, []
+
+    def interrupted(run: Any, progress: Any = None) -> None:
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append(None)
+        epoch(run, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist_run.TrainingRun, "epoch", interrupted)
+        assert main(kept) == 130
+    assert main([*kept[:2], *kept[4:], "--dtype", "float32", "--resume"]) == 2
+    assert "its precision is bfloat16, here None" in capsys.readouterr().err
+    assert main([*kept, "--resume", "--json", "resumed.json"]) in (0, 3)
+    whole, resumed = told("whole.json"), told("resumed.json")
+    assert whole["trace"] == resumed["trace"]
+    assert whole["by_step"] == resumed["by_step"]
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -469,5 +569,6 @@ def test_every_command_of_the_page_is_one_that_the_parser_takes() -> None:
     page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     known = {f"--{name}" for name in ("epochs", "batch", "seed", "json", "html", "plot", "resume", "checkpoint")}
+    known |= {"--precision"}
     known |= {f"--{name.replace('_', '-')}" for name in parity_options.OF_MNIST}
     assert set(re.findall(r"--[a-z-]+", block)) <= known
