@@ -82,8 +82,8 @@ class Shadow:
 
     @property
     def factor(self) -> float:
-        """The law's constant as far as this shadow knows it; infinite once rounding alone has driven it far off."""
-        return math.inf if self.chaotic else max(FACTOR, SAFETY * self.worst)
+        """The law's constant as far as this shadow knows it."""
+        return max(FACTOR, SAFETY * self.worst)
 
     @property
     def chaotic(self) -> bool:
@@ -126,6 +126,7 @@ class Shadows:
         along: those that are trained along.
         reserve: a copy of the reference at its start, for a second look; None where there is to be none.
         notes: what could not be measured, and why.
+        given_up: whether the law was left after rounding alone had driven a shadow far off: it then allows everything.
     """
 
     reference: Trainee
@@ -135,6 +136,7 @@ class Shadows:
     along: list[Shadow] = field(default_factory=list)
     reserve: Trainee | None = None
     notes: list[str] = field(default_factory=list)
+    given_up: bool = False
 
     def begin(self, asked: int | None, ours: bool) -> None:
         """Make as many as are asked for; left open, one, but of networks of our own only a reserve."""
@@ -153,7 +155,12 @@ class Shadows:
     @property
     def factor(self) -> float:
         """The law's constant."""
-        return max([FACTOR, *(shadow.factor for shadow in self.along)])
+        return math.inf if self.given_up else max([FACTOR, *(shadow.factor for shadow in self.along)])
+
+    @property
+    def chaotic(self) -> bool:
+        """Whether rounding alone has driven any of them far off."""
+        return any(shadow.chaotic for shadow in self.along)
 
     def lead(self, step: int, inputs: Values, labels: Values, branches: list[Branch] | None) -> None:
         """All make the step that the reference has just made."""
@@ -163,7 +170,7 @@ class Shadows:
             if shadow.left and not gone:
                 told = f"a copy of the reference that only rounds otherwise was far off after step {step}"
                 so = "is random or chaotic, and the law's constant is not measured"
-                so = "is chaotic, and from there on nothing is decided" if shadow.chaotic else so
+                so = "is chaotic, and from there on a law that is left decides nothing" if shadow.chaotic else so
                 note = f"{told}: it {so}"
                 self.notes += [note] if note not in self.notes else []
 
@@ -182,7 +189,7 @@ class Shadows:
             now.lead(number, inputs, labels, _trained(reference, inputs, labels, replaying))
         self.along = along
         self.notes += now.notes
-        if FACTOR < self.factor < math.inf:
+        if self.factor > FACTOR:
             told = f"left at step {step}, so copies of the reference that only round otherwise were trained up to there"
             self.notes.append(f"the law was {told}: its constant is {self.factor:.2g} here, not {FACTOR:g}")
 

@@ -136,6 +136,7 @@ class TrainingRun:
         self.trace = Trace.from_arrays(under(arrays, "trace/"))
         self._shadows.notes = self.trace.notes
         self._shadows.restore(under(arrays, "shadow/"))
+        self._shadows.given_up = math.isinf(self.trace.allowed[-1])
 
     def _advance(self, inputs: Values, labels: Values) -> None:
         """One step on both sides."""
@@ -161,7 +162,8 @@ class TrainingRun:
             self.trace.seconds[i] += spent + time.perf_counter() - started
             observer.after_step(losses[-1])
         self._note_decisions(replays)
-        self._shadows.lead(step, inputs, labels, replays[0].branches if replays else None)
+        if self.trace.divergence is None:
+            self._shadows.lead(step, inputs, labels, replays[0].branches if replays else None)
         self.trace.losses.append((losses[0], losses[1]))
         known = self.trace.divergence
         self._compare(step, *losses)
@@ -227,19 +229,21 @@ class TrainingRun:
         apart, whole = distance(reference, candidate)
         relative = share(apart, whole)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
-        allowed, loss_allowed = self._allowed(step, slope, *losses)
-        decidable = self._replay or not self._few
-        if decidable and (not relative <= allowed or not _apart(losses) <= loss_allowed):  # NaN too
+        apart_now = relative, _apart(losses)
+        allowed = self._allowed(step, slope, *losses)
+        if _left(apart_now, allowed) and (self._replay or not self._few):
             self._shadows.second_look(step, relative, self._replay)
-            allowed, loss_allowed = self._allowed(step, slope, *losses)
+            allowed = self._allowed(step, slope, *losses)
+            self._shadows.given_up = self._shadows.given_up or (_left(apart_now, allowed) and self._shadows.chaotic)
+            allowed = self._allowed(step, slope, *losses)
         if losses:
-            self.trace.loss_allowed.append(loss_allowed)
-        self.trace.add_drift(apart, whole, allowed)
-        if not _apart(losses) <= loss_allowed:
-            self._diverged(step, "loss", _apart(losses), loss_allowed)
-        if not relative <= allowed:
+            self.trace.loss_allowed.append(allowed[1])
+        self.trace.add_drift(apart, whole, allowed[0])
+        if not apart_now[1] <= allowed[1]:
+            self._diverged(step, "loss", apart_now[1], allowed[1])
+        if not relative <= allowed[0]:
             furthest = max(apart, key=lambda name: math.inf if math.isnan(apart[name]) else apart[name])
-            self._diverged(step, furthest, relative, allowed)
+            self._diverged(step, furthest, relative, allowed[0])
 
     def _allowed(self, step: int, slope: float | None, *losses: float) -> tuple[float, float]:
         """What rounding explains: of the parameters' relative distance, and of the losses'."""
@@ -259,3 +263,8 @@ class TrainingRun:
 def _apart(losses: Sequence[float]) -> float:
     """By how much the reference's and the candidate's loss differ; nothing before the first step."""
     return abs(losses[0] - losses[1]) if losses else 0.0
+
+
+def _left(apart: Sequence[float], allowed: Sequence[float]) -> bool:
+    """Whether any distance is beyond what is allowed, or is no number."""
+    return any(not one <= most for one, most in zip(apart, allowed, strict=True))

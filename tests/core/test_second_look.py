@@ -11,6 +11,7 @@ from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
+from gradcheck_kit.side_by_side.trainee import Trainee
 from gradcheck_kit.side_by_side.training import TrainingRun
 from gradcheck_kit.verdict import Verdict
 from reference_impls.networks import MLP
@@ -38,21 +39,25 @@ def mirrored(small: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     return np.concatenate([x, mirror]), np.concatenate([labels, labels])
 
 
-def training(lr: float = LR, shadows: int | None = None, small: float = SMALL) -> TrainingRun:
-    """A NumPy MLP with RMSProp beside torch's."""
+def training(
+    lr: float = LR, shadows: int | None = None, small: float = SMALL, *, beside_itself: bool = False
+) -> TrainingRun:
+    """A NumPy MLP with RMSProp beside torch's, or beside another of its kind."""
     x, labels = mirrored(small)
 
     def batch(indices: Any) -> tuple[Any, Any]:
         pairs = np.concatenate([indices, indices + PAIRS])
         return x[pairs], labels[pairs]
 
-    network = MLP([FEATURES, 8, 3], np.random.default_rng(0))
-    network.params["0.W"][-1] = 0.0
-    start = {name: p.copy() for name, p in network.params.items()}
+    networks = [MLP([FEATURES, 8, 3], np.random.default_rng(0)) for _ in range(2)]
+    start = {name: p.copy() for name, p in networks[0].params.items()}
+    start["0.W"][-1] = 0.0
     module = nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, 3)).double()
     optimizer = torch.optim.RMSprop(module.parameters(), lr=LR, eps=EPS)
-    reference = TorchTrainee("torch", module, optimizer, nn.functional.cross_entropy, LAYOUT)
-    candidate = NumPyTrainee("NumPy", network, lambda params: RMSProp(params, lr=lr, eps=EPS))
+    reference: Trainee = TorchTrainee("torch", module, optimizer, nn.functional.cross_entropy, LAYOUT)
+    if beside_itself:
+        reference = NumPyTrainee("NumPy", networks[1], lambda params: RMSProp(params, lr=LR, eps=EPS))
+    candidate = NumPyTrainee("NumPy", networks[0], lambda params: RMSProp(params, lr=lr, eps=EPS))
     return TrainingRun(reference, candidate, Schedule(start, PAIRS, 20, EPOCHS, 0), batch, shadows=shadows)
 
 
@@ -106,3 +111,9 @@ def test_a_difference_before_that_step_is_still_one() -> None:
     assert report.verdict is Verdict.FAIL
     assert report.divergence is not None
     assert report.divergence.step == 1
+
+
+def test_a_chaotic_copy_takes_nothing_from_a_candidate_that_stays_within_the_law() -> None:
+    report = finished(training(small=3e-5, shadows=1, beside_itself=True))
+    assert any("it is chaotic" in note for note in report.notes)
+    assert report.verdict is Verdict.PASS
