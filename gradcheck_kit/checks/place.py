@@ -108,9 +108,11 @@ class Place:
 
     @cached_property
     def outputs(self) -> Mapping[str, Array]:
-        """What `forward` gives at the point, where that is known without asking or has been asked already."""
+        """What `forward` gives at the point, or where all steps are made in one call, within a rounding of it."""
         if self.exact is not None and not self._moved:
             return self.exact.outputs
+        if self.stacked is not None and not self._moved:  # the centre is in that call
+            return self._examination.outputs
         return dict(self.forward(self.line_point))
 
     def coarsest(self, names: Iterable[str]) -> Scheme:
