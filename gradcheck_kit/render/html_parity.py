@@ -136,7 +136,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, str]:
     for name, value in settings.items():
         if isinstance(value, Mapping):
             told |= {f"{name} of {key}": str(inner) for key, inner in value.items()}
-        elif name not in OF_THE_SCHEDULE:
+        elif name not in OF_THE_SCHEDULE and value is not None:
             told[name] = str(value)
     return told
 
