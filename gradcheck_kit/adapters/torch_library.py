@@ -198,12 +198,16 @@ def full_precision() -> Iterator[None]:
             with _switched(FP32, "ieee"):
                 yield
             return
+        newer = [getattr(backend, switch) for backend, switch in FP32]
         try:
             with _switched(TF32, False):
                 torch.set_float32_matmul_precision("highest")
                 yield
         finally:
-            torch.set_float32_matmul_precision(before)  # last: allow_tf32 writes to it too
+            torch.set_float32_matmul_precision(before)  # after allow_tf32, which writes to it too
+            for (backend, switch), value in zip(FP32, newer, strict=True):  # last: all of these write to them
+                if getattr(backend, switch) != value:
+                    setattr(backend, switch, value)
 
 
 @contextmanager

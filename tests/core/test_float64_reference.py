@@ -496,6 +496,38 @@ def test_a_precision_set_by_torchs_newer_switches_is_full_inside_and_restored_af
     assert done.returncode == 0, done.stderr
 
 
+UNTOUCHED = """
+import torch
+from gradcheck_kit.adapters.torch_library import full_precision
+
+{setting}
+backends = torch.backends
+named = {{"cuda": (backends.cuda, "matmul"), "conv": (backends.cudnn, "conv"), "rnn": (backends.cudnn, "rnn")}}
+named |= {{part: (backends.mkldnn, part) for part in ("matmul", "conv", "rnn")}}
+newer = {{name: getattr(*place) for name, place in named.items() if hasattr(*place)}}
+
+
+def state():
+    return {{name: part.fp32_precision for name, part in newer.items() if hasattr(part, "fp32_precision")}}
+
+
+before = state()
+with full_precision():
+    pass
+assert state() == before, (state(), before)
+"""
+
+
+@pytest.mark.parametrize(
+    "setting", ["", "torch.backends.cuda.matmul.allow_tf32 = True", 'torch.set_float32_matmul_precision("medium")']
+)
+def test_a_switch_that_was_left_to_its_default_is_left_to_it_again(setting: str) -> None:
+    """In a process of its own: torch remembers which of its switches were ever set."""
+    program = UNTOUCHED.format(setting=setting)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.usefixtures("switches")
 def test_full_precision_may_be_nested() -> None:
     torch.set_float32_matmul_precision("high")
