@@ -73,6 +73,7 @@ class Comparison:
         own: the part of the bound that is the backward's own rounding; a gradient no larger may be a zero that
             rounding has touched.
         coarse: whether the steps are those of half precision, and a kink may hide between them.
+        overflowed: whether the analytic number is beyond float64, though every element of the gradient is a number.
     """
 
     analytic: float
@@ -84,6 +85,7 @@ class Comparison:
     bound_at_kink: float | None = None
     own: float = 0.0
     coarse: bool = False
+    overflowed: bool = False
 
     @property
     def discrepancy(self) -> float:
@@ -115,7 +117,7 @@ class Comparison:
     def outcome(self, require: float) -> Outcome:
         """Agreement within a bound that is sharp enough, a discrepancy beyond doubt, or neither."""
         if not math.isfinite(self.analytic):
-            return Outcome.STRIKE
+            return Outcome.UNDECIDED if self.overflowed else Outcome.STRIKE
         if self.discrepancy <= self.bound and self.resolution <= require:
             return Outcome.AGREES
         if self.bound_at_kink is not None:

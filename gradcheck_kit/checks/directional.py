@@ -243,6 +243,8 @@ def _undecided(name: str, case: _Case, require: float) -> Finding:
     seen = sharpest.seen.comparison
     obstacle = sharpest.estimate.obstacle or Obstacle.NOISE
     advice = obstacle.value
+    if seen.overflowed:
+        advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"
     if any(m.seen.comparison.outside_kink for m in measurements):
         advice = "the input sits on a kink, and the backward's number is not between the one-sided derivatives there"
     resolved = f"which resolves {seen.resolution:.2g} where {require:.1g} is required"

@@ -17,7 +17,7 @@ from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
 from gradcheck_kit.differences.line import Line, snapped_tangent, tangent_drawn_by
 from gradcheck_kit.differences.probe import Kind, expected_size, pass_over, typical_size
-from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, norm, norm_of, norm_of_product
+from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, is_finite, norm, norm_of, norm_of_product
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
 
 KINK_SHARE = 0.01  # of the jump: what a dither at a kink moves beyond this is the kink, not rounding
@@ -197,6 +197,7 @@ class Round:
         aligned = self.look.kind is Kind.ALIGNED and math.isfinite(analytic)
         sizes = {n: max(norms[n], abs(parts[n])) for n in norms} if aligned else norms
         scale = max(norm_of_all, abs(analytic)) if aligned else norm_of_all
+        finite = math.isfinite(analytic) or all(is_finite(library, gradients[n]) for n in tangents)
         if last:
             gradients.clear()
         estimate, line = self._differentiated(tangents, scale)
@@ -211,6 +212,7 @@ class Round:
             ground=line.ground(self.place.outputs),
             own=own,
             coarse=self.place.coarsest(tangents).form.half,
+            overflowed=finite and not math.isfinite(analytic),
             bound_at_kink=self._bound_at_kink(estimate, own, scale),
         )
         outside = comparison.excusable and not between_the_slopes(self.backward, estimate.kinked, tangents)

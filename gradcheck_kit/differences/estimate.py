@@ -178,7 +178,7 @@ def _unit(centre: FloatVector | None, scale: float) -> float:
     largest = (0.0 if centre is None else float(np.abs(centre).max(initial=0.0))) or scale
     if not math.isfinite(largest) or largest == 0.0 or 2.0**-SQUARABLE < largest < 2.0**SQUARABLE:
         return 1.0
-    return 2.0 ** max(math.frexp(largest)[1], -1021)
+    return 2.0 ** min(max(math.frexp(largest)[1], -1021), 1023)
 
 
 def _opening(scheme: Scheme, prior: Prior | None) -> tuple[list[float], list[float]]:

@@ -35,6 +35,9 @@ class Digits:
         Raises:
             UsageError: an unknown precision, one that is finer than a side's dtype, or two dtypes without any.
         """
+        for name, dtype in zip(names, dtypes, strict=True):
+            if dtype not in FORMATS:
+                raise UsageError(f"{name}'s dtype is {dtype!r}; let it be one of {', '.join(map(repr, FORMATS))}")
         digits = cls(dtypes, precision)
         told = ", ".join(f"{name} is {dtype}" for name, dtype in zip(names, dtypes, strict=True))
         if precision is None:

@@ -16,6 +16,7 @@ from gradcheck_kit.side_by_side.stages import Apart, compared
 from gradcheck_kit.side_by_side.trace import Trace
 
 NEEDED = ("gradients", "update")
+BLIND = 0.1  # of the steps: in a network that is sure of its examples a small gradient may be all rounding
 OFFERS = "gradients(), state() and, of the reference, widened(), load_state() and set_gradients()"
 
 
@@ -29,6 +30,9 @@ def judge(scene: Scene, trace: Trace) -> Apart | None:
         if apart.beyond:
             return apart
         shown.add(apart.stage)
+        if apart.allowed >= 1.0:  # a tensor of zeros would be within it
+            what = f"{apart.stage} of {apart.tensor}"
+            trace.blind[what] = trace.blind.get(what, 0) + 1
         if apart.allowed:
             used, least, most = trace.used.get(apart.stage, (0.0, apart.allowed, apart.allowed))
             share = max(used, apart.apart / apart.allowed)
@@ -57,7 +61,14 @@ def undecided(names: Sequence[str], digits: Digits, trace: Trace) -> str | None:
             return _of_lost(name, digits.dtypes[side], *trace.lost[side])
     unseen = {stage: trace.steps - trace.shown.get(stage, 0) for stage in NEEDED}
     told = " and ".join(f"the {stage} of {count} of {trace.steps} steps" for stage, count in unseen.items() if count)
-    return f"{told} could not be compared, and the law alone excludes little here; offer {OFFERS}" if told else None
+    if told:
+        return f"{told} could not be compared, and the law alone excludes little here; offer {OFFERS}"
+    blind = [(n, what) for what, n in trace.blind.items() if what.startswith(NEEDED) and n > BLIND * trace.steps]
+    if not blind:
+        return None
+    count, what = max(blind)
+    told = f"in {count} of {trace.steps} steps rounding may be as large as the whole {what}"
+    return f"{told}: a wrong one looks no different"
 
 
 def _of_lost(name: str, dtype: str, lost: float, due: float) -> str:

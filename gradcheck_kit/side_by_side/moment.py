@@ -42,6 +42,13 @@ def _square(values: Values) -> float:
     return float(flat @ flat)
 
 
+def complete(gradients: Named | None, parameters: Named) -> dict[str, Values] | None:
+    """One gradient for every parameter; None where any is missing."""
+    if gradients is None or not gradients.keys() >= parameters.keys():
+        return None
+    return {name: gradients[name] for name in parameters}
+
+
 class Observer:
     """Keeps the latest two moments of a side: one that differs may have used what the one before it left."""
 
@@ -55,7 +62,7 @@ class Observer:
 
     def before_step(self) -> None:
         """After the gradients, before the update."""
-        self._gradients = self._offered("gradients")
+        self._gradients = complete(self._offered("gradients"), self._parameters)
 
     def after_step(self, loss: float) -> None:
         """After the update."""

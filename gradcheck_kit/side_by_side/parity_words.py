@@ -40,7 +40,9 @@ def parting(report: "ParityReport") -> list[Line]:
     when = "at the start" if first.step == 0 else f"at step {first.step} (epoch {epoch + 1}, batch {batch + 1})"
     apart = f"{first.what} {first.apart:.2e} apart, where rounding explains {first.allowed:.1e}"
     lines = [("when", f"first {when}: {apart}")]
-    if first.stage is not None:
+    if first.stage is not None and first.tensor_apart is None:
+        lines.append(("where", first.stage))
+    elif first.stage is not None:
         apart = f"{first.tensor_apart:.2e} apart, where rounding explains {first.tensor_allowed:.1e}"
         lines.append(("where", f"{first.stage}, {first.tensor}: {apart}"))
     lines.append(("why", f"{first.cause or 'not known'}: {first.evidence}"))

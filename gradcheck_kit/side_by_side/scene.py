@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck_kit.side_by_side.digits import Digits
 from gradcheck_kit.side_by_side.envelope import unit_drift
-from gradcheck_kit.side_by_side.moment import Moment
+from gradcheck_kit.side_by_side.moment import Moment, complete
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.rules import Rule
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
@@ -84,7 +84,7 @@ class Scene:
         widened = offered(self.trainee, "widened")
         if self.unit_roundoff <= 2.0**-53 or widened is None:
             return None
-        inputs = self.inputs.astype(np.float64)
+        inputs = self.inputs.astype(np.float64) if _moves(self.inputs) else self.inputs
         made = [self._in_float64(widened(), side.before, inputs) for side in (self.reference, self.candidate)]
         return made[0], made[1]
 
@@ -97,7 +97,7 @@ class Scene:
             loss = wide.loss_and_gradients(inputs, self.labels)
         told = (offered(wide, name) for name in ("gradients", "activations"))
         gradients, activations = (None if method is None else copied(method()) for method in told)
-        return Moment(parameters, parameters, loss, gradients, activations=activations)
+        return Moment(parameters, parameters, loss, complete(gradients, parameters), activations=activations)
 
     def sensitivity(self, truth: Moment, draws: int = 3) -> Moment:
         """How far float64's numbers move where every parameter and input moves by a unit roundoff of the run.
@@ -197,8 +197,14 @@ def _dithered(values: Values, amplitude: float, generator: np.random.Generator) 
 
 
 def _scattered(values: Values, amplitude: float, generator: np.random.Generator) -> Values:
-    """Each element that share of itself up or down."""
+    """Each element that share of itself up or down; integers are positions, and stay."""
+    if not _moves(values):
+        return np.asarray(values)
     return np.asarray(np.asarray(values, np.float64) * (1 + amplitude * generator.choice([-1.0, 1.0], values.shape)))
+
+
+def _moves(values: Values) -> bool:
+    return bool(np.issubdtype(np.asarray(values).dtype, np.floating))
 
 
 def _widest(middle: Moment, moments: list[Moment]) -> Moment:

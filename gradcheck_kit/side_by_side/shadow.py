@@ -8,6 +8,7 @@ of each gradient turns the rounding of the smallest ones into steps.
 
 import json
 import math
+import zlib
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -19,6 +20,7 @@ from gradcheck_kit.side_by_side.scene import Batch, twin_of, undisturbed
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, distance, offered
 from gradcheck_kit.space import FORMATS
+from gradcheck_kit.subject import UsageError
 
 SAFETY = 3.0  # times what a shadow was seen to drift
 FAR = 1e4  # times the law's unit: a shadow that far off is random or chaotic
@@ -126,6 +128,7 @@ class Shadows:
         along: those that are trained along.
         reserve: a copy of the reference at its start, for a second look; None where there is to be none.
         notes: what could not be measured, and why.
+        first_batch: a checksum of what `batch` gave for the first step.
         given_up: whether the law was left after rounding alone had driven a shadow far off: it then allows everything.
     """
 
@@ -136,10 +139,17 @@ class Shadows:
     along: list[Shadow] = field(default_factory=list)
     reserve: Trainee | None = None
     notes: list[str] = field(default_factory=list)
+    first_batch: int | None = None
     given_up: bool = False
 
     def begin(self, asked: int | None, ours: bool) -> None:
-        """Make as many as are asked for; left open, one, but of networks of our own only a reserve."""
+        """Make as many as are asked for; left open, one, but of networks of our own only a reserve.
+
+        Raises:
+            UsageError: another number was asked for than 0, 1, ….
+        """
+        if asked is not None and (isinstance(asked, bool) or not isinstance(asked, int) or asked < 0):
+            raise UsageError(f"shadows={asked!r}; pass 0, 1, 2, …, or leave it out")
         if asked is None and ours:
             self.reserve = twin_of(self.reference)
             return
@@ -164,6 +174,8 @@ class Shadows:
 
     def lead(self, step: int, inputs: Values, labels: Values, branches: list[Branch] | None) -> None:
         """All make the step that the reference has just made."""
+        if step == 1 and self.reserve is not None:
+            self.first_batch = checksum(inputs, labels)
         for shadow in self.along:
             gone = shadow.left
             shadow.advance(inputs, labels, self.reference.parameters(), self.unit_roundoff, step, branches)
@@ -179,6 +191,10 @@ class Shadows:
         reference, self.reserve = self.reserve, None
         allowed = drift(self.unit_roundoff, step, SAFETY * farthest(self.unit_roundoff, step))
         if reference is None or not relative <= allowed:
+            return
+        if self.first_batch not in (None, checksum(*self.batch(next(self.schedule.epoch(0))))):
+            told = "it gives other arrays for the same positions than before"
+            self.notes.append(f"the law's constant was not measured again: batch is not a function, {told}")
             return
         made = [self._made(reference, number) for number in range(SECOND_LOOK)]
         along = [shadow for shadow in made if shadow is not None]
@@ -203,10 +219,20 @@ class Shadows:
         if numbers and self.reserve is not None:  # it had been asked before the snapshot was taken
             made = [self._made(self.reserve, number) for number in numbers]
             self.along, self.reserve = [shadow for shadow in made if shadow is not None], None
+        if len(numbers) != len(self.along):
+            raise UsageError(
+                f"the snapshot is of a run with {len(numbers)} shadows, this one has {len(self.along)}; pass "
+                f"shadows={len(numbers)}"
+            )
         for number, shadow in enumerate(self.along):
             prefix = f"{number}/"
             own = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
             shadow.restore(own)
+
+
+def checksum(inputs: Values, labels: Values) -> int:
+    """Of a batch."""
+    return zlib.crc32(np.ascontiguousarray(labels).tobytes(), zlib.crc32(np.ascontiguousarray(inputs).tobytes()))
 
 
 def _trained(reference: Trainee, inputs: Values, labels: Values, replaying: bool) -> list[Branch] | None:

@@ -21,6 +21,7 @@ def summary(
     names = (reference.name, candidate.name)
     with np.errstate(invalid="ignore"):
         law = np.array(trace.drift) / np.array(trace.allowed)
+        differences = np.abs(losses[:, 0] - losses[:, 1])
     return ParityReport(
         name=name,
         dtype=digits.coarser,
@@ -29,7 +30,7 @@ def summary(
         reference=reference,
         candidate=candidate,
         schedule=schedule.to_dict(),
-        max_loss_difference=largest(np.abs(losses[:, 0] - losses[:, 1]).tolist()),
+        max_loss_difference=largest(differences.tolist()),
         max_distance=largest(trace.drift),
         worst_of_law=largest(law.tolist()),
         max_difference={name: largest(values) for name, values in trace.tensor_drift.items()},

@@ -29,6 +29,7 @@ class Trace:
         divergence, ledger, decisions, notes: as in the report.
         used: by stage, the largest share of what rounding explains of a step, and the least and most that it explained.
         shown: by stage, in how many steps both sides showed it.
+        blind: by stage and tensor, in how many steps rounding explained all of it.
         lost: (lost to rounding, due) updates of elements, of the reference and of the candidate.
         open: the causes between which the next step may decide.
     """
@@ -48,6 +49,7 @@ class Trace:
     open: list[Cause] = field(default_factory=list)
     used: dict[str, list[float]] = field(default_factory=dict)
     shown: dict[str, int] = field(default_factory=dict)
+    blind: dict[str, int] = field(default_factory=dict)
     lost: list[list[float]] = field(default_factory=lambda: [[0.0, 0.0], [0.0, 0.0]])
 
     @property
@@ -72,6 +74,7 @@ class Trace:
             "open": [asdict(cause) for cause in self.open],
             "used": self.used,
             "shown": self.shown,
+            "blind": self.blind,
             "lost": self.lost,
         }
         tensors = {f"tensor_drift/{name}": np.array(values) for name, values in self.tensor_drift.items()}
@@ -98,6 +101,7 @@ class Trace:
             open=[Cause(**entry) for entry in told["open"]],
             used=told["used"],
             shown=told["shown"],
+            blind=told["blind"],
             lost=told["lost"],
         )
 

@@ -34,7 +34,7 @@ def train_parity(  # noqa: PLR0913 - options, by keyword alone
         reference, candidate: the two sides, of one dtype unless `precision` is given; both are trained, so pass fresh
             ones.
         schedule: the start and the order of the examples.
-        batch: positions of examples → (inputs, labels).
+        batch: positions of examples → (inputs, labels); the same arrays whenever it is asked for the same positions.
         test: inputs and labels for the accuracy after every epoch, of the sides that offer one.
         name: what the report calls the run.
         progress: called after every step.

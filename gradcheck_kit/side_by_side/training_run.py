@@ -122,16 +122,23 @@ class TrainingRun:
         taken = {name: np.array(values) for name, values in state_of_sides(self._sides, self._observers).items()}
         taken |= {f"trace/{name}": values for name, values in self.trace.to_arrays().items()}
         taken |= {f"shadow/{key}": values for key, values in self._shadows.to_arrays().items()}
-        return taken | {"fingerprint": np.array(self._schedule.fingerprint)}
+        return taken | {"fingerprint": np.array(self._schedule.fingerprint), "digits": np.array(self._told_digits)}
+
+    @property
+    def _told_digits(self) -> str:
+        return self.digits.words((self._sides[0].name, self._sides[1].name))
 
     def restore(self, arrays: Mapping[str, Values]) -> None:
         """Go on where `snapshot` was taken.
 
         Raises:
-            UsageError: it was taken of a run with another schedule, or a side offers no load_state.
+            UsageError: it was taken of a run with another schedule, other digits or other shadows, or a side offers no
+                load_state.
         """
         if str(arrays["fingerprint"]) != self._schedule.fingerprint:
             raise UsageError("the snapshot is of a run with another schedule; pass the same start, seed and batches")
+        if str(arrays["digits"]) != self._told_digits:
+            raise UsageError(f"the snapshot is of a run in {arrays['digits']}, this one is in {self._told_digits}")
         self._observers = restored_sides(self._sides, arrays)
         self.trace = Trace.from_arrays(under(arrays, "trace/"))
         self._shadows.notes = self.trace.notes

@@ -73,3 +73,14 @@ def test_what_a_passed_check_excludes_never_passes_and_ten_times_that_fails() ->
         assert one.part < 1.0 or one.verdicts["PASS"] == 0, one
         assert one.part < 10.0 or one.verdicts == Counter({"FAIL": 3}), one
     assert any(one.verdicts["PASS"] for one in found if one.part == min(power.PARTS)), "none is too small to be seen"
+
+
+def test_a_gradient_whose_sums_overflow_is_no_failure() -> None:
+    """Every element of it is a number, the largest 1.4e308; along a direction of the input's size none is."""
+    x = np.array([709.5, 1.0])
+    with np.errstate(over="ignore"):
+        right = gk.examine(np.exp, x, vjp=lambda u, x: u * np.exp(x))
+        wrong = gk.examine(np.exp, x, vjp=lambda u, x: 2 * u * np.exp(x))
+    assert right.verdict is gk.Verdict.INCONCLUSIVE
+    assert "pass an input at which the gradient is smaller" in str(right).replace("\n      ", " ")
+    assert wrong.verdict is gk.Verdict.FAIL  # 2.8e308 is infinite

@@ -117,3 +117,17 @@ def test_a_chaotic_copy_takes_nothing_from_a_candidate_that_stays_within_the_law
     report = finished(training(small=3e-5, shadows=1, beside_itself=True))
     assert any("it is chaotic" in note for note in report.notes)
     assert report.verdict is Verdict.PASS
+
+
+def test_batches_that_change_are_no_measure_and_that_is_noted() -> None:
+    run, generator = training(), np.random.default_rng(9)
+    given = run._batch
+
+    def augmented(indices: Any) -> tuple[Any, Any]:
+        x, labels = given(indices)
+        return x * (1 + 1e-3 * np.concatenate([generator.normal(size=(len(x) // 2, 1))] * 2)), labels
+
+    run._batch = run._shadows.batch = augmented
+    notes = finished(run).notes
+    assert any("batch is not a function, it gives other arrays for the same positions" in note for note in notes)
+    assert not any("chaotic" in note for note in notes)
