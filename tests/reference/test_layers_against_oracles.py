@@ -283,7 +283,8 @@ def test_a_layer_with_a_planted_bug_breaks_the_property(holds: Property, layer: 
     case = next(case for case in CASES if case.of is ReLU)
     broken = replace(case, build=lambda values, shape: (layer(), (values.real(*shape),)))
 
-    @settings(max_examples=100, derandomize=True, database=None, phases=[Phase.generate])
+    # Enough that none is missed by chance: what is drawn depends on the modules that are loaded, too.
+    @settings(max_examples=1000, derandomize=True, database=None, phases=[Phase.generate])
     @given(broken.examples(layouts=tuple(LAYOUTS)), SEEDS)
     def find(example: Example, seed: int) -> None:
         holds(broken, example, seed)
