@@ -66,7 +66,9 @@ class _Case:
         self.measurements.append(measurement)
         outcome = measurement.seen.comparison.outcome(self.require)
         if outcome is Outcome.AGREES:
-            if all(measurement.seen.comparison.clears(strike.seen.comparison, self.require) for strike in earlier):
+            if not self.outside and all(
+                measurement.seen.comparison.clears(strike.seen.comparison, self.require) for strike in earlier
+            ):
                 self.verdict = Verdict.PASS
         elif outcome is Outcome.EXCUSED:
             self.kink = True
@@ -99,7 +101,7 @@ class _Case:
         contrary = seen.bound_at_kink is not None or seen.outcome(self.require) is Outcome.STRIKE
         if contrary and seen.outcome(self.require) not in (Outcome.AGREES, Outcome.EXCUSED):
             self.measurements.append(upward)
-            self.kink, self.outside = False, True
+            self.outside = True
 
     def strikes(self) -> list[Measurement]:
         return [m for m in self.measurements if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]

@@ -73,3 +73,12 @@ def test_the_bugs_of_a_network_share_the_points_and_the_right_gradient_has_all_o
     share = math.ceil(100 / network_benchmark.PER_BUG_POINT / len(NETWORK_BUGS))
     assert sorted(wrong) == list(range(share * len(NETWORK_BUGS)))
     assert {bug for bug, _, _ in asked} == {network_benchmark.NONE, *(bug.name for bug in NETWORK_BUGS)}
+
+
+@pytest.mark.parametrize(("seed", "reference"), [(21, None), (40, "native")])
+def test_what_contradicts_the_excuse_of_a_kink_is_not_the_end(seed: int, reference: str | None) -> None:
+    """Two elements of a pool are all but equal here: on the kink 1 % is undecided, beside it it is wrong."""
+    (pool,) = (subject for subject in SUBJECTS if subject.name == "reference_impls MaxPool2d")
+    for made, verdict in ((pool.right, "PASS"), (pool.wrong, "FAIL")):
+        report = gk.examine(made(seed), seed=seed, reference=reference, questions="directional")
+        assert report.verdict.value == verdict, report
