@@ -67,15 +67,14 @@ class FrozenRandomness:
                 another that runs a forward of its own.
         """
         own = [] if call == "backward" else self._own
-        if own:
-            return self._all_replayed(call, own)
-        return NOTHING_TO_REPLAY if call in self._draws_nothing else self._replayed(call)
+        of_globals = NOTHING_TO_REPLAY if call in self._draws_nothing else self._replayed(call)
+        return self._all_replayed(own, of_globals) if own else of_globals
 
     @contextmanager
-    def _all_replayed(self, call: str, own: list[OwnGenerator]) -> Iterator[None]:
+    def _all_replayed(self, own: list[OwnGenerator], of_globals: AbstractContextManager[None]) -> Iterator[None]:
         for generator in own:
             generator.rewind()
-        with NOTHING_TO_REPLAY if call in self._draws_nothing else self._replayed(call):
+        with of_globals:
             yield
         for generator in own:
             generator.look()

@@ -11,7 +11,7 @@ from gradcheck_kit.checks.examination import Examination, NotAskedError, passed
 from gradcheck_kit.checks.rounding import FACTOR
 from gradcheck_kit.differences.probe import dithered, nudged, scale_of, signed_uniform
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Array, Arrays, Vector, built, in_blocks, inner, norm, norm_of_product
+from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, norm_of_product
 from gradcheck_kit.subject import ForwardMode, NoForwardModeError
 from gradcheck_kit.verdict import of_ratio
 
@@ -94,11 +94,8 @@ class _Trial:
         """The inner product of paired arrays, and its size free of cancellation."""
         total = size = 0.0
         for pair in pairs:
-            parts = []
-            for one, other in in_blocks(self._examination.library, *pair):
-                total += inner(one, other)
-                parts.append(norm(one * other))
-            size += math.hypot(*parts)
+            total += inner_of(self._examination.library, *pair)
+            size += norm_of_product(self._examination.library, *pair)
         return total, size
 
 

@@ -98,8 +98,8 @@ class _Case:
         v = abs(at.round.examination.library.vector(at.tangents[name]))
         upward = at.round.along(name, at.round.on_lattice(name, v))
         seen = upward.seen.comparison
-        contrary = seen.bound_at_kink is not None or seen.outcome(self.require) is Outcome.STRIKE
-        if contrary and seen.outcome(self.require) not in (Outcome.AGREES, Outcome.EXCUSED):
+        outcome = seen.outcome(self.require)
+        if outcome is Outcome.STRIKE or (outcome is Outcome.UNDECIDED and seen.bound_at_kink is not None):
             self.measurements.append(upward)
             self.outside = True
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gradcheck_kit.side_by_side.moment import Observer
-from gradcheck_kit.side_by_side.trainee import Trainee, Values, offered
+from gradcheck_kit.side_by_side.trainee import Trainee, Values, offered, under
 from gradcheck_kit.subject import UsageError
 
 Sides = tuple[Trainee, Trainee]
@@ -41,11 +41,6 @@ def restored_sides(sides: Sides, arrays: Mapping[str, Values]) -> tuple[Observer
         observers.append(Observer(side))
         observers[-1].restore(under(arrays, f"{role}/latest/"))
     return tuple(observers)
-
-
-def under(arrays: Mapping[str, Values], prefix: str) -> dict[str, Values]:
-    """The arrays whose names begin so, without it."""
-    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
 
 
 def obstacle(side: Trainee) -> str | None:

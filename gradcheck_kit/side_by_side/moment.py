@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered, under
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,10 @@ class Observer:
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
-        parts: dict[str, dict[str, Values]] = {"before": {}, "gradients": {}, "state": {}}
-        for key, values in arrays.items():
-            part, _, name = key.partition("/")
-            if name:
-                parts[part][name] = values
-        gradients = parts["gradients"] or None
-        state = None if self._state is None else parts["state"]
+        gradients = under(arrays, "gradients/") or None
+        state = None if self._state is None else under(arrays, "state/")
         loss = float(arrays["loss"])
-        self._latest = Moment(parts["before"], self._parameters, loss, gradients, state, self._state)
+        self._latest = Moment(under(arrays, "before/"), self._parameters, loss, gradients, state, self._state)
 
     def activations(self) -> dict[str, Values] | None:
         """Of the latest step."""

@@ -89,9 +89,8 @@ class Scene:
         return made[0], made[1]
 
     def _in_float64(self, wide: Trainee, parameters: Named, inputs: Values) -> Moment:
-        attend = offered(wide, "attend")
-        if attend is not None and self.branches:
-            attend(Replay(math.inf, self.branches))
+        if self.branches:
+            attend(wide, Replay(math.inf, self.branches))
         wide.load(parameters)
         with undisturbed(wide):
             loss = wide.loss_and_gradients(inputs, self.labels)
@@ -160,11 +159,16 @@ class Scene:
         return _widest(middle, [moment for moment in moments if moment is not None])
 
 
+def attend(trainee: Trainee, replay: Replay | None) -> None:
+    """Let a trainee that can do so follow these decisions from now on, or none."""
+    found = offered(trainee, "attend")
+    if found is not None:
+        found(replay)
+
+
 def twin_of(trainee: Trainee) -> Trainee | None:
     """A copy that shares nothing, or None where there can be none."""
-    ended = offered(trainee, "attend")
-    if ended is not None:
-        ended(None)
+    attend(trainee, None)
     try:
         return copy.deepcopy(trainee)
     except (TypeError, RuntimeError, NotImplementedError, AttributeError, ValueError):

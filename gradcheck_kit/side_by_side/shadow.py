@@ -16,9 +16,9 @@ import numpy as np
 
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift, unit_drift
 from gradcheck_kit.side_by_side.replay import Branch, Replay
-from gradcheck_kit.side_by_side.scene import Batch, twin_of, undisturbed
+from gradcheck_kit.side_by_side.scene import Batch, attend, twin_of, undisturbed
 from gradcheck_kit.side_by_side.schedule import Schedule
-from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, distance, offered
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, distance, offered, under
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 
@@ -67,20 +67,16 @@ class Shadow:
         if self.left:
             return
         order = self.generator.permutation(len(labels)) if branches is None else slice(None)
-        self._attend(None if branches is None else Replay(drift(unit_roundoff, step, self.factor), branches, step))
+        share = drift(unit_roundoff, step, self.factor)
+        attend(self.trainee, None if branches is None else Replay(share, branches, step))
         with undisturbed(self.trainee):
             self.trainee.loss_and_gradients(inputs[order], labels[order])
             self.trainee.step()
-        self._attend(None)
+        attend(self.trainee, None)
         apart, whole = distance(reference, self.trainee.parameters())
         ratio = float(np.hypot.reduce([*apart.values()])) / whole / unit_drift(unit_roundoff, step) if whole else 0.0
         self.left = not ratio <= farthest(unit_roundoff, step)
         self.worst = self.worst if self.left else max(self.worst, ratio)
-
-    def _attend(self, replay: Replay | None) -> None:
-        attend = offered(self.trainee, "attend")
-        if attend is not None:
-            attend(replay)
 
     @property
     def factor(self) -> float:
@@ -102,12 +98,7 @@ class Shadow:
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
-        parts: dict[str, dict[str, Values]] = {"parameters": {}, "state": {}}
-        for key, values in arrays.items():
-            part, _, name = key.partition("/")
-            if name:
-                parts[part][name] = values
-        offered(self.trainee, "load_state")(parts["parameters"], parts["state"])
+        offered(self.trainee, "load_state")(under(arrays, "parameters/"), under(arrays, "state/"))
         self.worst, self.left = float(arrays["worst"][0]), bool(arrays["worst"][1])
         self.generator.bit_generator.state = json.loads(str(arrays["generator"]))
 
@@ -192,16 +183,16 @@ class Shadows:
         allowed = drift(self.unit_roundoff, step, SAFETY * farthest(self.unit_roundoff, step))
         if reference is None or not relative <= allowed:
             return
-        if self.first_batch not in (None, checksum(*self.batch(next(self.schedule.epoch(0))))):
-            told = "it gives other arrays for the same positions than before"
-            self.notes.append(f"the law's constant was not measured again: batch is not a function, {told}")
-            return
         made = [self._made(reference, number) for number in range(SECOND_LOOK)]
         along = [shadow for shadow in made if shadow is not None]
         now = Shadows(reference, self.schedule, self.batch, self.unit_roundoff, along)
         epochs = (self.schedule.epoch(number) for number in range(self.schedule.epochs))
         for number, indices in enumerate(islice(chain.from_iterable(epochs), step), start=1):
             inputs, labels = self.batch(indices)
+            if number == 1 and self.first_batch not in (None, checksum(inputs, labels)):
+                told = "it gives other arrays for the same positions than before"
+                self.notes.append(f"the law's constant was not measured again: batch is not a function, {told}")
+                return
             now.lead(number, inputs, labels, _trained(reference, inputs, labels, replaying))
         self.along = along
         self.notes += now.notes
@@ -225,9 +216,7 @@ class Shadows:
                 f"shadows={len(numbers)}"
             )
         for number, shadow in enumerate(self.along):
-            prefix = f"{number}/"
-            own = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
-            shadow.restore(own)
+            shadow.restore(under(arrays, f"{number}/"))
 
 
 def checksum(inputs: Values, labels: Values) -> int:
@@ -238,14 +227,11 @@ def checksum(inputs: Values, labels: Values) -> int:
 def _trained(reference: Trainee, inputs: Values, labels: Values, replaying: bool) -> list[Branch] | None:
     """One step of the reference; its decisions, if they are to be replayed."""
     replay = Replay(0.0) if replaying else None
-    attend = offered(reference, "attend")
-    if attend is not None:
-        attend(replay)
+    attend(reference, replay)
     with undisturbed(reference):
         reference.loss_and_gradients(inputs, labels)
         reference.step()
-    if attend is not None:
-        attend(None)
+    attend(reference, None)
     return None if replay is None else replay.branches
 
 

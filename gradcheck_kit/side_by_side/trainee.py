@@ -104,3 +104,8 @@ def distance(one: Named, other: Named) -> tuple[dict[str, float], float]:
         apart[name] = float(np.sqrt(difference @ difference))
         whole += float(mine @ mine)
     return apart, float(np.sqrt(whole))
+
+
+def under(arrays: Named, prefix: str) -> dict[str, Values]:
+    """The arrays whose names begin so, without it."""
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides, under
+from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
 from gradcheck_kit.side_by_side.digits import Digits
 from gradcheck_kit.side_by_side.divergence import Divergence
@@ -22,7 +22,7 @@ from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadow import Shadows
 from gradcheck_kit.side_by_side.summary import summary
 from gradcheck_kit.side_by_side.trace import Trace, share
-from gradcheck_kit.side_by_side.trainee import Trainee, Values, distance, offered
+from gradcheck_kit.side_by_side.trainee import Trainee, Values, distance, offered, under
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 
