@@ -23,7 +23,7 @@ from benchmarks.machine import measured_here
 from benchmarks.trainers import BATCH, TRAINERS, NotRunnableError, Step, Task, tasks
 from reference_impls.datasets import mnist
 
-EAGER, FAST = "torch eager, preloaded", "NumPy, fast"
+EAGER, FAST = "torch eager, preloaded", "NumPy, fast"  # all whose names begin so
 WARM_UP = 20
 PRODUCT = 768  # rows and columns of the matrices whose product gives the machine's rate
 AGREEMENT = 1e-4  # of the losses of the first and the last warm-up step, relative: float32, and no ReLU but a few flips
@@ -103,7 +103,8 @@ def print_table(task: Task, timings: dict[str, Timing], left_out: dict[str, str]
     print(f"\n## {task.title}\n")
     print(
         f"{task.operations / 1e6:.2f} million multiplications and additions an example. The machine's rate, of a "
-        f"product of {PRODUCT}×{PRODUCT} matrices, is {rate / 1e9:.0f} thousand million a second.\n"
+        f"product of {PRODUCT}×{PRODUCT} matrices, is {rate / 1e9:.0f} thousand million a second. What is left out "
+        "because a pixel is dark is counted as if it were done.\n"
     )
     print("| trainer | examples/s | times torch eager (quartiles) | of the machine's rate |")
     print("|---|---|---|---|")
@@ -114,7 +115,7 @@ def print_table(task: Task, timings: dict[str, Timing], left_out: dict[str, str]
         print(f"| {name} | {examples:,.0f} | {ratio} | {examples * task.operations / rate:.0%} |")
     for name, reason in left_out.items():
         print(f"| {name} | left out: {reason} | | |")
-    reached = times_eager(timings[FAST], timings[EAGER])[1]
+    reached = max(times_eager(timing, timings[EAGER])[1] for name, timing in timings.items() if name.startswith(FAST))
     print(f"\nAt least {task.goal:g} times torch eager: {'yes' if reached >= task.goal else 'no'}, {reached:.2f}.")
 
 

@@ -7,5 +7,6 @@ loss and gradients up to rounding; ``InPlaceSGD`` is ``SGD`` to the last bit.
 from reference_impls.fast.lenet import FastLeNet
 from reference_impls.fast.mlp import FastMLP
 from reference_impls.fast.sgd import InPlaceSGD
+from reference_impls.fast.sparse_affine import seldom_zero_first
 
-__all__ = ["FastLeNet", "FastMLP", "InPlaceSGD"]
+__all__ = ["FastLeNet", "FastMLP", "InPlaceSGD", "seldom_zero_first"]

@@ -16,7 +16,8 @@ The textbook (``reference_impls.networks.MLP``), for every hidden layer i with `
 4. The softmax works along the classes, of which there are few. It is much faster on the transposed logits, (classes,
    rows): see ``cross_entropy``. The product writes them so, ``z.T = W.T @ h.T``, and the backward takes ``dz.T`` as it
    lies. A BLAS reads its matrices transposed at little or no cost, so no array is ever transposed in memory.
-5. A sum over the rows is a product with a row of ones, which a BLAS does faster than a reduction: ``db = 1 @ dz``.
+5. A sum over the rows is a product too: see ``affine``.
+6. If told to, the first layer leaves out the inputs that are zero in a whole batch: see ``sparse_affine``.
 
 What is left is ``6 * rows * sum(in * out) - 2 * rows * in_0 * out_0`` multiplications and additions in the products,
 and a few passes over arrays of (rows, units).
@@ -27,8 +28,10 @@ from typing import Any
 
 import numpy as np
 
+from reference_impls.fast.affine import Affine, DenseAffine
 from reference_impls.fast.classifier import FastClassifier
 from reference_impls.fast.cross_entropy import CrossEntropy
+from reference_impls.fast.sparse_affine import SparseAffine
 from reference_impls.layers.arguments import batch_of_rows
 from reference_impls.layers.layer import Array
 from reference_impls.networks.mlp import MLP
@@ -43,7 +46,7 @@ class Memory:
         dh: their gradients; ``dh[0]``, of x, is never used in training and has no memory.
         zeros: of the shape of each, because NumPy's maximum of two arrays is faster than that with a number.
         positive: where each is positive.
-        ones: (rows,).
+        affine: the layers' products.
         cross_entropy: the logits and their gradient.
     """
 
@@ -51,7 +54,7 @@ class Memory:
     dh: list[Array]
     zeros: list[Array]
     positive: list[Array]
-    ones: Array
+    affine: list[Affine]
     cross_entropy: CrossEntropy
 
 
@@ -61,10 +64,23 @@ class FastMLP(FastClassifier[Memory]):
     readable = MLP
     network: MLP
 
-    def __init__(self, network: MLP) -> None:
-        """Share the arrays of ``network``; TypeError if they are float16."""
+    def __init__(self, network: MLP, *, dense_inputs: int | None = None) -> None:
+        """Share the arrays of ``network``.
+
+        Args:
+            network: the readable one.
+            dense_inputs: multiply the first so many inputs as they come, and of the others those that are not zero
+                somewhere in the batch; ``seldom_zero_first`` of this package says how many, and in which order the
+                inputs should come. All are multiplied if it is left out. Where W or a cotangent is not finite, the
+                NaN of 0 times infinity is left out as well.
+
+        Raises:
+            TypeError: the network is no MLP, or float16; ``dense_inputs`` is no integer.
+            ValueError: ``dense_inputs`` is not from 0 to the number of inputs, or there is no hidden layer.
+        """
         super().__init__(network)
         self._layers = [(f"{i}.W", f"{i}.b") for i in range(len(self.params) // 2)]
+        self._dense_inputs = self._checked(dense_inputs)
 
     def _rows_of(self, x: Array) -> Array:
         W = self.params["0.W"]
@@ -78,7 +94,7 @@ class FastMLP(FastClassifier[Memory]):
             dh=[np.empty(shape, dtype) for shape in shapes],
             zeros=[np.zeros(shape, dtype) for shape in shapes],
             positive=[np.empty(shape, np.bool_) for shape in shapes],
-            ones=np.ones(rows, dtype),
+            affine=[self._first(rows, dtype), *(DenseAffine(rows, dtype) for _ in hidden)],
             cross_entropy=CrossEntropy(classes, rows, dtype),
         )
 
@@ -87,8 +103,7 @@ class FastMLP(FastClassifier[Memory]):
         h, logits = memory.h, memory.cross_entropy.logits
         h[0] = x
         for i, (W, b) in enumerate(hidden, start=1):
-            np.matmul(h[i - 1], self.params[W], out=h[i])
-            np.add(h[i], self.params[b], out=h[i])
+            memory.affine[i - 1].forward(h[i - 1], self.params[W], self.params[b], out=h[i])
             np.maximum(h[i], memory.zeros[i], out=h[i])
         np.matmul(self.params[W_last].T, h[-1].T, out=logits)
         np.add(logits, self.params[b_last][:, np.newaxis], out=logits)
@@ -98,10 +113,29 @@ class FastMLP(FastClassifier[Memory]):
         dz = dlogits.T
         for i in range(len(self._layers) - 1, -1, -1):
             W, b = self._layers[i]
-            np.matmul(h[i].T, dz, out=grads[W])
-            np.matmul(memory.ones, dz, out=grads[b])
+            memory.affine[i].gradients(h[i], dz, grads[W], grads[b])
             if i > 0:
                 np.matmul(dz, self.params[W].T, out=dh[i])
                 np.greater(h[i], 0, out=memory.positive[i])
                 dz = np.multiply(dh[i], memory.positive[i], out=dh[i])
         return np.matmul(dz, self.params["0.W"].T) if of_input else None
+
+    def _first(self, rows: int, dtype: np.dtype[Any]) -> Affine:
+        inputs, units = self.params["0.W"].shape
+        if self._dense_inputs is None:
+            return DenseAffine(rows, dtype)
+        return SparseAffine(rows, inputs, self._dense_inputs, units, dtype)
+
+    def _checked(self, dense_inputs: object) -> int | None:
+        if dense_inputs is None:
+            return None
+        if isinstance(dense_inputs, bool) or not isinstance(dense_inputs, int | np.integer):
+            raise TypeError(f"FastMLP: dense_inputs is {dense_inputs!r}; pass an integer, or leave it out")
+        inputs = len(self.params["0.W"])
+        if not 0 <= dense_inputs <= inputs:
+            raise ValueError(
+                f"FastMLP: dense_inputs is {dense_inputs}; pass an integer from 0 to {inputs}, the number of inputs"
+            )
+        if len(self._layers) == 1:
+            raise ValueError("FastMLP: the network has no hidden layer, which dense_inputs is for; leave it out")
+        return int(dense_inputs)

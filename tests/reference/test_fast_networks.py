@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 import gradcheck_kit as gk
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.trainee import distance
-from reference_impls.fast import FastLeNet, FastMLP, InPlaceSGD
+from reference_impls.fast import FastLeNet, FastMLP, InPlaceSGD, seldom_zero_first
 from reference_impls.fast.classifier import BATCH_SIZES_KEPT
 from reference_impls.fast.convolution import StripConvolution
 from reference_impls.fast.cross_entropy import CrossEntropy
 from reference_impls.fast.pooling import PairPool
+from reference_impls.fast.sparse_affine import SparseAffine
 from reference_impls.networks import MLP, LeNet
 from reference_impls.optimizers import SGD
 
@@ -100,6 +101,75 @@ def test_an_mlp_of_any_size_has_the_same_loss_and_gradients(
         assert apart(network, fast, *batch_for(network, rows, seed + i)) <= ULPS
 
 
+def batch_with_zeros(network: MLP, rows: int, seed: int, share: float) -> tuple[Array, Array]:
+    """A batch in which an input is zero in all rows with probability ``share``, and else in half of them."""
+    x, labels = batch_for(network, rows, seed)
+    rng = generator(seed)
+    x[:, rng.random(x.shape[1]) < share] = 0.0
+    x[rng.random(x.shape) < 0.5] = rng.choice([0.0, -0.0])
+    return x, labels
+
+
+@given(
+    sizes=st.lists(st.integers(1, 37), min_size=3, max_size=5),
+    dense=st.floats(0, 1),
+    batches=st.lists(st.tuples(st.integers(1, 29), st.sampled_from([0.0, 0.7, 1.0])), min_size=1, max_size=4),
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 1000),
+)
+def test_an_mlp_that_leaves_out_zeros_has_the_same_loss_and_gradients(
+    sizes: list[int], dense: float, batches: list[tuple[int, float]], dtype: Any, seed: int
+) -> None:
+    network = mlp(sizes, dtype, seed)
+    fast = FastMLP(copy.deepcopy(network), dense_inputs=round(dense * sizes[0]))
+    for i, (rows, share) in enumerate(batches):
+        assert apart(network, fast, *batch_with_zeros(network, rows, seed + i, share)) <= ULPS
+
+
+def test_what_a_user_wrote_into_the_gradients_is_gone_after_the_next_backward() -> None:
+    network = mlp([12, 5, 3])
+    fast = FastMLP(network, dense_inputs=4)
+    x, labels = batch_with_zeros(network, 6, 0, share=0.7)
+    fast.loss(x, labels)
+    fast.backward()
+    expected = {name: array.copy() for name, array in fast.grads.items()}
+    for array in fast.grads.values():
+        array.fill(np.nan)
+    fast.loss(x, labels)
+    fast.backward()
+    for name, array in fast.grads.items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
+def test_inputs_that_are_seldom_zero_come_first_and_those_of_most_batches_are_counted() -> None:
+    x = np.zeros((1000, 5), np.uint8)
+    for column, often in enumerate([5, 1000, 0, 500, 200]):
+        x[:often, column] = 1
+    order, dense = seldom_zero_first(x, batch=100)
+    assert order.tolist() == [1, 3, 4, 0, 2]
+    assert dense == 3  # the next is zero in 0.995 ** 100 = 61 % of all batches
+    assert seldom_zero_first(x, batch=1)[1] == 1
+
+
+def test_training_on_sorted_inputs_is_training_on_the_inputs() -> None:
+    network = mlp([20, 9, 4])
+    x, labels = batch_for(network, 30)
+    x[generator(3).random(x.shape) < np.linspace(0, 1, 20)] = 0.0
+    x = x[:, generator(4).permutation(20)]
+    order, dense = seldom_zero_first(x, batch=6)
+    assert 0 < dense < 20
+    sorted_network = copy.deepcopy(network)
+    sorted_network.params["0.W"][...] = network.params["0.W"][order]
+    fast = FastMLP(sorted_network, dense_inputs=dense)
+    for twin, seen in ((network, x), (fast, x[:, order])):
+        optimizer = InPlaceSGD(twin.params, 0.1)
+        for start in range(0, 30, 6):
+            twin.loss(seen[start : start + 6], labels[start : start + 6])
+            twin.backward()
+            optimizer.step(twin.grads)
+    np.testing.assert_allclose(fast.params["0.W"], network.params["0.W"][order], rtol=1e-12, atol=1e-14)
+
+
 @every_dtype
 @pytest.mark.parametrize("size", [28, 32])
 def test_lenet_has_the_same_loss_and_gradients(size: int, dtype: Any) -> None:
@@ -174,6 +244,13 @@ def test_a_fast_network_agrees_with_differences(make: Callable[[Any], Any], dtyp
     assert gk.check(fast_twin(network), x)
 
 
+@every_dtype
+def test_a_fast_network_that_leaves_out_zeros_agrees_with_differences(dtype: Any) -> None:
+    network = mlp([11, 7, 3], dtype)
+    x, _ = batch_with_zeros(network, 3, 0, share=0.5)
+    assert gk.check(FastMLP(network, dense_inputs=4), x)
+
+
 # --- planted bugs: each is right in all but one thing ---
 
 
@@ -198,7 +275,19 @@ def overwrites_where_strips_overlap(self: StripConvolution) -> Array:
     return self._dx
 
 
+def leaves_the_rows_of_the_batch_before(self: SparseAffine, x: Array, dz: Array, dW: Array, db: Array) -> None:
+    before = dW.copy()
+    SparseAffine_gradients(self, x, dz, dW, db)
+    zero = ~x.any(axis=0)
+    dW[zero] = before[zero]
+
+
+def asks_the_first_row_alone(self: SparseAffine, x: Array) -> Array:
+    return SparseAffine_not_zero(self, x[:1])
+
+
 CrossEntropy_gradient = CrossEntropy.gradient
+SparseAffine_gradients, SparseAffine_not_zero = SparseAffine.gradients, SparseAffine._not_zero
 PairPool_forward, PairPool_backward = PairPool.forward, PairPool.backward
 StripConvolution_gradient_of_input = StripConvolution.gradient_of_input
 
@@ -216,6 +305,23 @@ def test_a_planted_bug_is_seen(owner: Any, method: str, bug: Any, monkeypatch: p
     monkeypatch.setattr(owner, method, bug)
     network = lenet()
     assert apart(network, fast_twin(network), *batch_for(network, 4)) > 1e6
+
+
+@pytest.mark.parametrize(
+    ("method", "bug"), [("gradients", leaves_the_rows_of_the_batch_before), ("_not_zero", asks_the_first_row_alone)]
+)
+def test_a_bug_that_needs_inputs_of_zeros_is_seen_with_them_alone(
+    method: str, bug: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SparseAffine, method, bug)
+    network = mlp([31, 17, 5])
+    for share, seen in ((0.7, True), (None, False)):
+        fast = FastMLP(copy.deepcopy(network), dense_inputs=4)
+        batches = [
+            batch_for(network, 6, seed) if share is None else batch_with_zeros(network, 6, seed, share)
+            for seed in (0, 1, 2)
+        ]
+        assert (max(apart(network, fast, *batch) for batch in batches) > 1e6) is seen
 
 
 def test_a_pool_that_gives_ties_to_the_last_is_seen_at_ties_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,11 +348,19 @@ def most_memory_of_a_step(network: Any, optimizer: Any, x: Array, labels: Array)
     return most
 
 
-@pytest.mark.parametrize(("make", "rows"), [(lambda: mlp([784, 256, 64, 10]), 64), (lenet, 20)], ids=["MLP", "LeNet"])
-def test_a_step_allocates_no_array(make: Callable[[], Any], rows: int) -> None:
+@pytest.mark.parametrize(
+    ("make", "rows", "twin"),
+    [
+        (lambda: mlp([784, 256, 64, 10]), 64, fast_twin),
+        (lambda: mlp([784, 256, 64, 10]), 64, lambda n: FastMLP(copy.deepcopy(n), dense_inputs=700)),
+        (lenet, 20, fast_twin),
+    ],
+    ids=["MLP", "MLP, zeros left out", "LeNet"],
+)
+def test_a_step_allocates_no_array(make: Callable[[], Any], rows: int, twin: Callable[[Any], Any]) -> None:
     network = make()
     x, labels = batch_for(network, rows)
-    fast = fast_twin(network)
+    fast = twin(network)
     assert most_memory_of_a_step(network, SGD(network.params, 0.01), x, labels) > 4 * NUMPYS_BUFFERS
     assert most_memory_of_a_step(fast, InPlaceSGD(fast.params, 0.01), x, labels) < NUMPYS_BUFFERS
 
@@ -345,6 +459,14 @@ def test_memory_is_kept_for_a_few_batch_sizes_only() -> None:
         (lambda f: f.loss(np.ones((2, 4)), np.zeros(2)), TypeError, "astype"),
         (lambda f: FastMLP(mlp([4, 3], np.float16)), TypeError, "float32"),
         (lambda f: FastLeNet(mlp([4, 3])), TypeError, "pass a LeNet"),
+        (lambda f: FastMLP(mlp([4, 5, 3]), dense_inputs=5), ValueError, "from 0 to 4"),
+        (lambda f: FastMLP(mlp([4, 5, 3]), dense_inputs=-1), ValueError, "from 0 to 4"),
+        (lambda f: FastMLP(mlp([4, 5, 3]), dense_inputs=2.0), TypeError, "pass an integer"),
+        (lambda f: FastMLP(mlp([4, 5, 3]), dense_inputs=True), TypeError, "pass an integer"),
+        (lambda f: FastMLP(mlp([4, 3]), dense_inputs=2), ValueError, "no hidden layer"),
+        (lambda f: seldom_zero_first(np.ones((3, 2, 2)), 1), ValueError, "reshape"),
+        (lambda f: seldom_zero_first(np.ones((0, 2)), 1), ValueError, "pass \\(rows, inputs\\)"),
+        (lambda f: seldom_zero_first(np.ones((3, 2)), 0), ValueError, "at least 1"),
         (lambda f: FastLeNet(lenet()).forward(np.ones((2, 1, 32, 32))), ValueError, r"\(batch, 1, 28, 28\)"),
     ],
 )
