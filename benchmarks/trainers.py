@@ -77,7 +77,7 @@ def sparse(task: Task) -> Step:
     readable.params["0.W"][...] = readable.params["0.W"][order]
     network = FastMLP(readable, dense_inputs=dense)
     sorted_task = replace(task, x=np.ascontiguousarray(task.x[:, order]))
-    return _in_numpy(sorted_task, network, InPlaceSGD(network.params, RATE))
+    return _in_numpy(sorted_task, network, InPlaceSGD(network.params, RATE, sparse_rows=network.sparse_rows))
 
 
 def textbook(task: Task) -> Step:

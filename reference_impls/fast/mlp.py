@@ -32,6 +32,7 @@ from reference_impls.fast.affine import Affine, DenseAffine
 from reference_impls.fast.classifier import FastClassifier
 from reference_impls.fast.cross_entropy import CrossEntropy
 from reference_impls.fast.sparse_affine import SparseAffine
+from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.layers.arguments import batch_of_rows
 from reference_impls.layers.layer import Array
 from reference_impls.networks.mlp import MLP
@@ -59,7 +60,11 @@ class Memory:
 
 
 class FastMLP(FastClassifier[Memory]):
-    """``FastMLP(MLP([784, 128, 10], rng))`` computes what that MLP computes, on the same parameters."""
+    """``FastMLP(MLP([784, 128, 10], rng))`` computes what that MLP computes, on the same parameters.
+
+    Attributes:
+        sparse_rows: by parameter, which rows of its gradient are not zero; empty without ``dense_inputs``.
+    """
 
     readable = MLP
     network: MLP
@@ -72,7 +77,8 @@ class FastMLP(FastClassifier[Memory]):
             dense_inputs: multiply the first so many inputs as they come, and of the others those that are not zero
                 somewhere in the batch; ``seldom_zero_first`` of this package says how many, and in which order the
                 inputs should come. All are multiplied if it is left out. Where W or a cotangent is not finite, the
-                NaN of 0 times infinity is left out as well.
+                NaN of 0 times infinity is left out as well. The gradient of the first W is then read-only, and
+                ``InPlaceSGD(..., sparse_rows=network.sparse_rows)`` need not look at its zeros.
 
         Raises:
             TypeError: the network is no MLP, or float16; ``dense_inputs`` is no integer.
@@ -80,7 +86,9 @@ class FastMLP(FastClassifier[Memory]):
         """
         super().__init__(network)
         self._layers = [(f"{i}.W", f"{i}.b") for i in range(len(self.params) // 2)]
-        self._dense_inputs = self._checked(dense_inputs)
+        self.sparse_rows: dict[str, SparseRows] = {}
+        if dense_inputs is not None:
+            self.sparse_rows["0.W"] = SparseRows(self.grads["0.W"], self._checked(dense_inputs))
 
     def _rows_of(self, x: Array) -> Array:
         W = self.params["0.W"]
@@ -121,14 +129,10 @@ class FastMLP(FastClassifier[Memory]):
         return np.matmul(dz, self.params["0.W"].T) if of_input else None
 
     def _first(self, rows: int, dtype: np.dtype[Any]) -> Affine:
-        inputs, units = self.params["0.W"].shape
-        if self._dense_inputs is None:
-            return DenseAffine(rows, dtype)
-        return SparseAffine(rows, inputs, self._dense_inputs, units, dtype)
+        sparse = self.sparse_rows.get("0.W")
+        return DenseAffine(rows, dtype) if sparse is None else SparseAffine(rows, sparse)
 
-    def _checked(self, dense_inputs: object) -> int | None:
-        if dense_inputs is None:
-            return None
+    def _checked(self, dense_inputs: object) -> int:
         if isinstance(dense_inputs, bool) or not isinstance(dense_inputs, int | np.integer):
             raise TypeError(f"FastMLP: dense_inputs is {dense_inputs!r}; pass an integer, or leave it out")
         inputs = len(self.params["0.W"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.layers.layer import Array
 from reference_impls.optimizers.sgd import SGD
 
@@ -14,13 +15,18 @@ BLOCK = 1 << 15  # elements: four blocks of float32 are 512 KiB, which a second-
 
 @dataclass
 class Rows:
-    """Some rows of a parameter, of its gradient and of its velocity, all views, and scratch memory of that shape."""
+    """Some rows of a parameter, of its gradient and of its velocity, all views, and scratch memory of that shape.
+
+    Attributes:
+        moving: whether the velocity holds that of the step before.
+    """
 
     p: Array
     g: Array
     v: Array
     s: Array
     t: Array
+    moving: bool
 
 
 class InPlaceSGD(SGD):
@@ -31,42 +37,93 @@ class InPlaceSGD(SGD):
        next rows; every element sees the same operations in the same order as before.
     3. A network that writes its gradients into the same memory at every backward brings the same arrays to every
        step. Whether they fit, and where their rows begin, is then asked once.
+    4. Without momentum and weight decay, rows whose gradient is zero stay as they are. So where it is known which rows
+       these are, nothing is done for them.
     """
 
-    def __init__(self, params: Mapping[str, Array], lr: float, **options: Any) -> None:
-        """As ``SGD``."""
+    def __init__(
+        self,
+        params: Mapping[str, Array],
+        lr: float,
+        *,
+        sparse_rows: Mapping[str, SparseRows] | None = None,
+        **options: Any,
+    ) -> None:
+        """As ``SGD``.
+
+        Args:
+            params, lr, options: as there.
+            sparse_rows: by parameter, gradients of which it is known where they are zero, as ``FastMLP`` has them. A
+                step that brings another array for such a parameter, or with momentum or weight decay, reads all rows.
+
+        Raises:
+            TypeError: as there.
+            ValueError: as there; one of ``sparse_rows`` has no parameter of its name and shape.
+        """
         super().__init__(params, lr, **options)
+        self._sparse_rows = dict(sparse_rows or {})
+        for name, sparse in self._sparse_rows.items():
+            if name not in self.params or self.params[name].shape != sparse.array.shape:
+                shapes = {name: p.shape for name, p in self.params.items()}
+                raise ValueError(
+                    f"InPlaceSGD: sparse_rows has {name!r}, {sparse.array.shape}, which is not among {shapes}; "
+                    "pass network.sparse_rows with network.params"
+                )
         self._velocities: dict[str, Array] = {}
+        self._known_options = self._options()
         self._known: list[tuple[Array, Array]] = []
+        self._tails: dict[str, SparseRows] = {}
         self._blocks: list[Rows] = []
 
     def step(self, grads: Mapping[str, Array]) -> None:
         """As ``SGD.step``."""
         if not self._knows(grads):
             self._check(grads)
+            self._known_options = self._options()
             self._known = [(p, np.asarray(grads[name])) for name, p in self.params.items()]
+            self._tails = {
+                name: sparse for name, sparse in self._sparse_rows.items() if self._skips(sparse, grads[name])
+            }
             self._blocks = [rows for name in self.params for rows in self._cut(name, np.asarray(grads[name]))]
         self._steps += 1
         for rows in self._blocks:
             self._update_rows(rows)
+        for name, sparse in self._tails.items():
+            p, tail = self.params[name], sparse.tail
+            p[tail] -= p.dtype.type(self.lr) * sparse.array[tail]
 
     def _knows(self, grads: Mapping[str, Array]) -> bool:
-        """Whether these are the arrays of the step before, still to be written to."""
-        return len(grads) == len(self.params) == len(self._known) and all(
-            p is known_p and grads.get(name) is known_g and p.flags.writeable
-            for (name, p), (known_p, known_g) in zip(self.params.items(), self._known, strict=True)
+        """Whether these are the arrays and the options of the step before, and the parameters may be written to."""
+        return (
+            self._known_options == self._options()
+            and len(grads) == len(self.params) == len(self._known)
+            and all(
+                p is known_p and grads.get(name) is known_g and p.flags.writeable
+                for (name, p), (known_p, known_g) in zip(self.params.items(), self._known, strict=True)
+            )
         )
 
     def _cut(self, name: str, g: Array) -> Iterator[Rows]:
         p = np.atleast_1d(self.params[name])
-        if self.momentum and name not in self._velocities:
+        moving = name in self._velocities
+        if self.momentum and not moving:
             self._velocities[name] = np.empty_like(p)
         g, v = np.atleast_1d(g), self._velocities.get(name, p[:0])
+        end = self._tails[name].dense if name in self._tails else len(p)
         at_once = max(1, BLOCK * len(p) // max(1, p.size))
-        scratch = np.empty((2, min(len(p), at_once), *p.shape[1:]), p.dtype)
-        for start in range(0, len(p), at_once):
-            rows = slice(start, start + at_once)
-            yield Rows(p[rows], g[rows], v[rows], *scratch[:, : len(p) - start])
+        scratch = np.empty((2, min(end, at_once), *p.shape[1:]), p.dtype)
+        for start in range(0, end, at_once):
+            rows = slice(start, min(start + at_once, end))
+            s, t = scratch[:, : end - start]
+            yield Rows(p[rows], g[rows], v[rows], s, t, moving)
+
+    def _options(self) -> tuple[bool, bool]:
+        """What decides which arrays a step needs."""
+        return self.momentum != 0, self.weight_decay != 0
+
+    def _skips(self, sparse: SparseRows, g: Array) -> bool:
+        """Whether rows that are zero in ``sparse`` stay as they are."""
+        return g is sparse.array and not any(self._options())
 
     def _update_rows(self, rows: Rows) -> None:
         """``SGD._update``, line by line, for some rows."""
@@ -74,8 +131,8 @@ class InPlaceSGD(SGD):
         if self.weight_decay:
             g = np.add(g, np.multiply(p, number(self.weight_decay), out=rows.s), out=rows.s)
         if self.momentum:
-            if self._steps == 1:
-                v[...] = g
+            if not rows.moving:
+                v[...], rows.moving = g, True
             else:
                 np.multiply(v, number(self.momentum), out=v)
                 np.add(v, np.multiply(g, number(1 - self.dampening), out=t), out=v)

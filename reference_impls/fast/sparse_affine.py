@@ -9,14 +9,14 @@ In a batch of 100 images of MNIST a third of the pixels are dark in every image.
    that are seldom zero come first, as ``seldom_zero_first`` sorts them once. Most of what is needed then lies in one
    piece, the head, and needs no copy: ``x[:, :dense] @ W[:dense]``.
 3. Behind the head few columns are not zero. These, the tail, are picked: ``z += x[:, tail] @ W[tail]``.
-4. The bias is one more row of W in the tail, that of an input which is always 1. So ``+ b`` and its gradient, the sum
+4. Most rows of dW behind the head are zero as they were: see ``sparse_rows``, which spares the optimiser too.
+5. The bias is one more row of W in the tail, that of an input which is always 1. So ``+ b`` and its gradient, the sum
    of dz, come with the products of the tail.
 """
 
-from typing import Any
-
 import numpy as np
 
+from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.layers.layer import Array
 
 
@@ -50,12 +50,14 @@ def seldom_zero_first(x: Array, batch: int) -> tuple[Array, int]:
 
 
 class SparseAffine:
-    """The layer for one batch size."""
+    """The layer for one batch size. Its ``dW`` is the array of the ``SparseRows`` that it was made with."""
 
-    def __init__(self, rows: int, inputs: int, dense: int, units: int, dtype: np.dtype[Any]) -> None:
-        """Allocate for x (rows, inputs), of which the first ``dense`` inputs are the head, and W (inputs, units)."""
+    def __init__(self, rows: int, gradient: SparseRows) -> None:
+        """Allocate for x (rows, inputs), where ``gradient`` is that of W (inputs, units)."""
+        inputs, units = gradient.array.shape
+        dense, dtype = gradient.dense, gradient.array.dtype
         longest = inputs - dense + 1
-        self._dense = dense
+        self._gradient, self._dense = gradient, dense
         self._bits = np.empty(inputs - dense, f"u{dtype.itemsize}")
         self._z = np.empty((rows, units), dtype)
         self._x_memory = np.empty(rows * longest, dtype)
@@ -77,11 +79,9 @@ class SparseAffine:
 
     def gradients(self, x: Array, dz: Array, dW: Array, db: Array) -> None:
         """As ``Affine.gradients``; the rows of ``dW`` that belong to columns of zeros are zero."""
-        dense, tail = self._dense, self._tail
-        np.matmul(x[:, :dense].T, dz, out=dW[:dense])
-        d_tail = np.matmul(self._x_tail.T, dz, out=self._W_memory[: len(tail) + 1])
-        dW[dense:].fill(0)
-        dW[tail] = d_tail[1:]
+        np.matmul(x[:, : self._dense].T, dz, out=self._gradient.head)
+        d_tail = np.matmul(self._x_tail.T, dz, out=self._W_memory[: len(self._tail) + 1])
+        self._gradient.put(self._tail, d_tail[1:])
         db[...] = d_tail[0]
 
     def _not_zero(self, x: Array) -> Array:

@@ -8,6 +8,7 @@ import pytest
 
 from reference_impls.fast import InPlaceSGD
 from reference_impls.fast.sgd import BLOCK
+from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.optimizers import SGD
 
 Array = npt.NDArray[Any]
@@ -53,6 +54,67 @@ def test_every_step_is_sgds_to_the_last_bit(options: dict[str, Any], same_arrays
         for name, array in ours.items():
             np.testing.assert_array_equal(array, theirs[name])
             np.testing.assert_array_equal(held[name], fresh[name], err_msg="gradients are only read")
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_options_that_change_during_training_act_as_in_sgd(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    ours = arrays(rng, np.float64)
+    theirs = {name: array.copy() for name, array in ours.items()}
+    mine, textbook = InPlaceSGD(ours, 0.1), SGD(theirs, 0.1)
+    grads = arrays(rng, np.float64)
+    for changed in ({}, options, {}, {"momentum": 0.0, "nesterov": False}, options):
+        for optimizer in (mine, textbook):
+            for name, value in changed.items():
+                setattr(optimizer, name, value)
+            optimizer.step(grads)
+        for name, array in ours.items():
+            np.testing.assert_array_equal(array, theirs[name])
+
+
+def sparse_gradient(rows: int = 3 * BLOCK // 100 + 7, dense: int = 5) -> SparseRows:
+    return SparseRows(np.empty((rows, 100)), dense)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("dense", [0, 5, BLOCK // 100 + 1, 3 * BLOCK // 100 + 7])
+def test_known_rows_of_zeros_change_no_bit(dense: int, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    sparse = sparse_gradient(dense=dense)
+    W = rng.normal(size=sparse.array.shape)
+    ours, theirs = {"W": W}, {"W": W.copy()}
+    mine, textbook = InPlaceSGD(ours, 0.1, sparse_rows={"W": sparse}, **options), SGD(theirs, 0.1, **options)
+    for _ in range(3):
+        sparse.head[...] = rng.normal(size=sparse.head.shape)
+        tail = dense + np.flatnonzero(rng.random(len(W) - dense) < 0.1)
+        sparse.put(tail, rng.normal(size=(len(tail), 100)))
+        for optimizer in (mine, textbook):
+            optimizer.step({"W": sparse.array})
+        np.testing.assert_array_equal(ours["W"], theirs["W"])
+
+
+def test_another_gradient_than_the_one_whose_zeros_are_known_is_read_whole() -> None:
+    sparse = sparse_gradient()
+    params = {"W": np.zeros(sparse.array.shape)}
+    optimizer = InPlaceSGD(params, 0.5, sparse_rows={"W": sparse})
+    optimizer.step({"W": sparse.array})
+    optimizer.step({"W": np.ones(sparse.array.shape)})
+    np.testing.assert_array_equal(params["W"], -0.5)
+
+
+@pytest.mark.parametrize("name", ["V", "W"])
+def test_zeros_of_no_parameter_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"'{name}', \(.*pass network.sparse_rows with network.params"):
+        InPlaceSGD({"W": np.ones((2, 100))}, 0.5, sparse_rows={name: sparse_gradient()})
+
+
+def test_rows_that_are_known_to_be_zero_are_not_read() -> None:
+    sparse = sparse_gradient()
+    sparse.array.flags.writeable = True
+    sparse.array[-1] = np.nan  # which only who reads it sees
+    params = {"W": np.ones(sparse.array.shape)}
+    InPlaceSGD(params, 0.5, sparse_rows={"W": sparse}).step({"W": sparse.array})
+    assert np.isfinite(params["W"]).all()
 
 
 def test_a_column_major_parameter_moves_too() -> None:
