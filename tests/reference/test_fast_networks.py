@@ -140,6 +140,8 @@ def test_a_gradient_whose_zeros_are_remembered_cannot_be_written_to_by_others_no
             one.grads["0.W"][11] = 1.0
         for seed in (1, 2, 3):
             assert apart(network, one, *batch_with_zeros(network, 6, seed, share=0.7)) <= ULPS
+        one.grads["0.W"] = np.ones((12, 5))
+        assert apart(network, one, x, labels) <= ULPS
     assert all(array.flags.writeable for array in fast_twin(network).grads.values())
 
 
