@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from gradcheck_kit.exploration.search import explore
     from gradcheck_kit.provenance import Budget
     from gradcheck_kit.report import Cost, Exploration, Finding, GradientCheckError, Report, Reproduction
+    from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
+    from gradcheck_kit.side_by_side.parity_report import ParityReport
+    from gradcheck_kit.side_by_side.schedule import Schedule
     from gradcheck_kit.side_by_side.subjects import parity
     from gradcheck_kit.side_by_side.training import train_parity
     from gradcheck_kit.subject import Subject, UsageError
@@ -32,6 +35,9 @@ _HOME = {
     "module": "adapters.build",
     "parity": "side_by_side.subjects",
     "train_parity": "side_by_side.training",
+    "Schedule": "side_by_side.schedule",
+    "NumPyTrainee": "side_by_side.numpy_trainee",
+    "ParityReport": "side_by_side.parity_report",
     "Budget": "provenance",
     "Report": "report",
     "Finding": "report",
@@ -53,8 +59,11 @@ __all__ = [
     "Exploration",
     "Finding",
     "GradientCheckError",
+    "NumPyTrainee",
+    "ParityReport",
     "Report",
     "Reproduction",
+    "Schedule",
     "Subject",
     "UsageError",
     "Verdict",

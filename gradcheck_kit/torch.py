@@ -1,7 +1,7 @@
-"""A drop-in for `torch.autograd.gradcheck`: the same call, another verdict.
+"""What needs torch: `TorchTrainee` for `gk.train_parity`, and a drop-in for `torch.autograd.gradcheck`.
 
 from gradcheck_kit.torch import gradcheck
-assert gradcheck(function, inputs)
+assert gradcheck(function, inputs)      # torch's call, another verdict
 """
 
 import warnings
@@ -14,7 +14,10 @@ from torch.autograd.gradcheck import GradcheckError as TorchGradcheckError
 from gradcheck_kit.adapters.torch import subject_of
 from gradcheck_kit.engine import examine
 from gradcheck_kit.report import GradientCheckError
+from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
 from gradcheck_kit.subject import UsageError
+
+__all__ = ["GradcheckError", "TorchTrainee", "gradcheck"]
 
 TORCH_DEFAULTS: dict[str, Any] = {"eps": 1e-6, "atol": 1e-5, "rtol": 1e-3, "nondet_tol": 0.0}
 """torch's tolerances: accepted, and of no effect, since the error bound is measured."""

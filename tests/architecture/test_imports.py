@@ -25,10 +25,10 @@ LAYERS = (
     {"exploration"},
     {"cases", "strategies"},
     {"render", "inventory"},
-    {"cli", "pytest_plugin", "torch"},
+    {"cli", "pytest_plugin", "torch", "jax"},
 )
 EXTRAS = ("torch", "jax", "hypothesis", "pytest", "matplotlib", "rich", "safetensors", "shtab")
-JAX_MAY_BE_IN = ("gradcheck_kit.side_by_side.jax",)
+JAX_MAY_BE_IN = ("gradcheck_kit.side_by_side.jax", "gradcheck_kit.jax")
 PLUGIN = "gradcheck_kit.pytest_plugin"
 STRATEGIES = "gradcheck_kit.strategies"
 TORCH_FILES = (

@@ -388,7 +388,7 @@ def test_numpy_and_torch_pools_decide_alike() -> None:
 
 def jax_side(lr: float, plan: Schedule) -> Any:
     jax = pytest.importorskip("jax", reason="jax is not installed: a JAX trainee beside torch was not trained")
-    from gradcheck_kit.side_by_side.jax_trainee import JaxTrainee, plain_sgd
+    from gradcheck_kit.jax import JaxTrainee, plain_sgd
 
     jax.config.update("jax_enable_x64", True)
 
