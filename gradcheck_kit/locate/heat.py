@@ -39,6 +39,8 @@ class _Blocks:
         self._scheme = strike.round.place.coarsest(strike.tangents)
         # Truncation h² and rounding u/h of a plain difference balance at the cube root of u.
         self._step = max(2.0 ** -round(self._scheme.form.digits / 3), self._scheme.snap_step)
+        floor = strike.round.line(strike.tangents).rounding_floor(strike.round.place.outputs)
+        self._rounding = SIGMAS * floor / (math.sqrt(2.0) * self._step)
         whole = strike.estimate.value - self._difference(np.ones(math.prod(measured.shape)))
         length = norm(measured.tangent(np.ones(math.prod(measured.shape)))) or math.nan
         self._doubt = (abs(whole) + strike.seen.comparison.bound) / length
@@ -57,13 +59,11 @@ class _Blocks:
     def _value(self, weights: FloatVector) -> tuple[float | None, float]:
         length = norm(self._measured.tangent(weights)) or math.nan
         mismatch = float(self._terms[weights > 0.0].sum()) - self._difference(weights)
-        rounding = SIGMAS * self._floor / (math.sqrt(2.0) * self._step)
-        return rounded(abs(mismatch) / length), self._doubt + rounding / length
+        return rounded(abs(mismatch) / length), self._doubt + self._rounding / length
 
     def _difference(self, weights: FloatVector) -> float:
         """⟨u, J·(c∘v)⟩, NaN outside of the domain."""
         line = self._round.line({self._measured.name: self._measured.part(weights)})
-        self._floor = line.rounding_floor(self._round.place.outputs)
         up, down = line.sample(self._step), line.sample(-self._step)
         return math.nan if up is None or down is None else float((up - down).sum()) / (2.0 * self._step)
 
