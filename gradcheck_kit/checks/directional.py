@@ -17,7 +17,6 @@ from gradcheck_kit.checks.failure import failure, sharpest_of
 from gradcheck_kit.checks.illustrate import illustrated
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Measurement, Round, Seen
-from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
 from gradcheck_kit.locate import EFFORT
 from gradcheck_kit.report import TOLD, Finding
@@ -243,7 +242,7 @@ def _undecided(name: str, case: _Case, require: float) -> Finding:
     measurements = case.measurements
     sharpest = _sharpest_look(case)
     seen = sharpest.seen.comparison
-    obstacle = sharpest.estimate.obstacle or Obstacle.NOISE
+    obstacle = sharpest.estimate.limit
     advice = obstacle.value
     if seen.overflowed:
         advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"

@@ -37,6 +37,10 @@ class Obstacle(Enum):
     JUMP = "the function jumps at or near this input; there is no derivative to compare with"
     SCALE = "the function has structure finer than the steps can resolve; pass a better scaled input"
     NOISE = "rounding noise hides the derivative; use float64, or pass an input at which the gradient is larger"
+    UNEXPLAINED = (
+        "within the smallest steps the function varies by more than rounding explains: a kink or a jump is that near, "
+        "or it computes with fewer digits than it returns; move the input a little"
+    )
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Estimate:
         trusted: False where a control failed, so that the bound says nothing: the derivative at the scale of the
             noise cluster is another one, or there is more noise than rounding explains.
         prior: what a search along another line through the same point may start from; None where it may not.
+        unexplained: the measured noise ÷ what rounding the outputs must cause.
     """
 
     value: float
@@ -97,6 +102,7 @@ class Estimate:
     obstacle: Obstacle | None = None
     trusted: bool = True
     prior: Prior | None = None
+    unexplained: float = 1.0
 
     @property
     def error(self) -> float:
@@ -121,6 +127,12 @@ class Estimate:
             slack_at_kink=self.slack_at_kink * unit,
             kinked=tuple(output.times(unit) for output in self.kinked),
         )
+
+    @property
+    def limit(self) -> Obstacle:
+        """What keeps the estimate from being sharper: where all controls held, the noise."""
+        noise = Obstacle.UNEXPLAINED if self.unexplained > NOISE_UNEXPLAINED else Obstacle.NOISE
+        return self.obstacle or noise
 
     @property
     def smooth(self) -> bool:
@@ -333,6 +345,7 @@ class _Search:
             obstacle=obstacle,
             trusted=trusted,
             prior=self._learnt(best, noise) if obstacle is None else None,
+            unexplained=noise.unexplained,
         )
 
     def _learnt(self, best: Entry, noise: Noise) -> Prior | None:
@@ -355,7 +368,7 @@ class _Search:
             return Obstacle.SCALE, False
         useless = 1.5 * own_error > GUARD_USELESS * best.size
         if noise.unexplained > NOISE_UNEXPLAINED and useless:
-            return Obstacle.NOISE, False
+            return Obstacle.UNEXPLAINED, False
         return None, True
 
     def _central(self, h: float) -> FloatVector:

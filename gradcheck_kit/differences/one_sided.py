@@ -71,7 +71,7 @@ def one_sided(sample: Sample, floor: float, scheme: Scheme, side: int) -> Estima
     if size(best.vector - near) > own_error + best.bound:
         obstacle = Obstacle.SCALE
     elif noise.unexplained > NOISE_UNEXPLAINED and own_error > GUARD_USELESS * size(best.vector):
-        obstacle = Obstacle.NOISE
+        obstacle = Obstacle.UNEXPLAINED
     return Estimate(
         value=float(best.vector.sum()),
         size=size(best.vector),

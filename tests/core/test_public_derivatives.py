@@ -93,7 +93,7 @@ def test_a_one_sided_derivative_holds_at_a_kink_and_at_an_edge(name: str) -> Non
     ("function", "at", "side", "obstacle"),
     [
         (np.sqrt, 0.0, "right", Obstacle.JUMP),
-        (np.sign, 0.0, "right", Obstacle.NOISE),
+        (np.sign, 0.0, "right", Obstacle.UNEXPLAINED),
         (np.arccos, 1.0, "left", Obstacle.JUMP),
         (np.log, 0.0, "right", Obstacle.DOMAIN),
         (np.sqrt, 0.0, "left", Obstacle.DOMAIN),
