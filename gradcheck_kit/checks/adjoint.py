@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from gradcheck_kit.checks.examination import Examination, NotAskedError, passed
 from gradcheck_kit.checks.rounding import FACTOR
-from gradcheck_kit.differences.probe import dithered, nudged, scale_of, signed_uniform
+from gradcheck_kit.differences.probe import dithered, nudged, random_tangent, scale_of
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, norm_of_product
+from gradcheck_kit.space import Array, Arrays, inner_of, norm_of_product
 from gradcheck_kit.subject import ForwardMode, NoForwardModeError
 from gradcheck_kit.verdict import of_ratio
 
@@ -53,7 +53,9 @@ class _Trial:
 
     def ratio(self, point: Arrays, names: list[str]) -> float:
         """|⟨u, jvp v⟩ − ⟨vjp u, v⟩| ÷ what rounding explains, the inputs `names` moving together."""
-        library, tangents = self._examination.library, {name: self._tangent(point[name]) for name in names}
+        library = self._examination.library
+        scales = {name: scale_of(library, point[name], per_element=False) for name in names}
+        tangents = {name: random_tangent(library, self.generator, point[name], scales[name]) for name in names}
         forwards, size = self._forwards(point, tangents)
         backwards, other = self._backwards(point, tangents, self._u)
         form = self._examination.coarsest
@@ -69,15 +71,6 @@ class _Trial:
             noise = max(noise, abs(self._forwards(moved, tangents)[0] - forwards))
             bound = max(bound, FACTOR * noise)
         return abs(forwards - backwards) / bound
-
-    def _tangent(self, like: Array) -> Array:
-        library = self._examination.library
-        scale = scale_of(library, like, per_element=False)
-
-        def drawn(block: slice) -> Vector:
-            return scale * library.place(signed_uniform(self.generator, block.stop - block.start), like)
-
-        return built(library, like, drawn)
 
     def _forwards(self, point: Arrays, tangents: Arrays) -> tuple[float, float]:
         """⟨u, jvp v⟩, and its size free of cancellation."""

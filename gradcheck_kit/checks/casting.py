@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from gradcheck_kit.checks.examination import Examination, Reference
-from gradcheck_kit.differences.probe import signed_uniform
-from gradcheck_kit.space import FORMATS, Array, Arrays, Library, Vector, built
+from gradcheck_kit.differences.probe import random_tangent
+from gradcheck_kit.space import FORMATS, Array, Arrays, Vector
 from gradcheck_kit.subject import BudgetSpentError, Subject
 
 FINE_STEP = 2.0**-36  # of each element: far below the 2^-24 of float32, far above the 2^-53 of float64
@@ -45,7 +45,7 @@ def casts_inside(
     """
     library = subject.library
     point = reference.widened(subject.point)
-    directions = {name: _direction(library, generator, point[name]) for name in subject.differentiable}
+    directions = {name: random_tangent(library, generator, point[name]) for name in subject.differentiable}
     fine = _changes(reference, point, directions, FINE_STEP)
     if fine is None:
         return False
@@ -60,17 +60,6 @@ def casts_inside(
     votes = [_votes(fine[name], coarse[name], here[name], FINE_STEP / step) for name in fine]
     asked, void = (sum(vote[i] for vote in votes) for i in (0, 1))
     return 2 * void > asked
-
-
-def _direction(library: Library, generator: np.random.Generator, array: Array) -> Array:
-    """Every element by ± half to the whole of itself."""
-    flat = library.flat(array)
-
-    def drawn(block: slice) -> Vector:
-        x = library.vector(flat[block])
-        return x * library.place(signed_uniform(generator, len(x)), array)
-
-    return built(library, array, drawn)
 
 
 def _votes(fine: Vector, coarse: Vector, here: Vector, ratio: float) -> tuple[int, int]:

@@ -65,6 +65,17 @@ def scale_of(library: Library, array: Array, per_element: bool) -> Scale:
     return own + (own == 0) * whole
 
 
+def random_tangent(library: Library, generator: np.random.Generator, like: Array, scale: Scale | None = None) -> Array:
+    """A direction whose components are ± half to the whole of `scale`, or else of the element, where a zero stays."""
+    flat = library.flat(like)
+
+    def drawn(block: slice) -> Vector:
+        size = library.vector(flat[block]) if scale is None else part_of(scale, block)
+        return size * library.place(signed_uniform(generator, block.stop - block.start), like)
+
+    return built(library, like, drawn)
+
+
 def tangent(
     library: Library,
     generator: np.random.Generator,
