@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck_kit.checks.examination import Examination, widened
 from gradcheck_kit.checks.place import Place
 from gradcheck_kit.checks.reference import FLOAT64
-from gradcheck_kit.differences.probe import dithered, towards_zero
+from gradcheck_kit.differences.probe import at_dithered_point, dithered
 from gradcheck_kit.space import Array, Arrays, FloatVector, Format, Vector, blocks, in_blocks, inner_of, is_finite, norm
 
 DITHERS = 2  # repetitions of the VJP with every input moved by one unit in the last place
@@ -71,22 +71,18 @@ class Backward:
 
         The large arrays of `place`, if this backward was asked there, are moved in their own memory and put back.
         """
-        library, generator, names = self.library, self._examination.generator, self.gradients.keys()
+        library, generator = self.library, self._examination.generator
         cotangents = {n: dithered(library, generator, u) for n, u in self.cotangents.items()}
         lent: Arrays = {} if place is None else place.lent
-        try:
-            moved = {
-                n: dithered(library, generator, a, lent.get(n)) if n in names else a for n, a in self._point.items()
-            }
-            return self._apart_from(lent, self.pulled(moved, cotangents))
-        except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
-            if place is not None:
-                place.restore()
-            inward = {n: towards_zero(library, a) if n in names else a for n, a in self._point.items()}
-            return self.pulled(inward, cotangents)
-        finally:
-            if place is not None:
-                place.restore()
+
+        def gradients(moved: Arrays) -> dict[str, Array]:
+            try:
+                return self._apart_from(lent, self.pulled(moved, cotangents))
+            finally:
+                if place is not None:
+                    place.restore()
+
+        return at_dithered_point(library, generator, self._point, gradients, self.gradients.keys(), lent)
 
     def _apart_from(self, lent: Arrays, gradients: dict[str, Array]) -> dict[str, Array]:
         """The gradients, copied where they lie in lent memory: a backward may return the very array it was given."""

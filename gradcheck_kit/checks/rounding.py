@@ -7,13 +7,11 @@ digit, which draws all roundings of the backward anew.
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
+from functools import partial
 
 from gradcheck_kit.checks.examination import Examination, Gradients
-from gradcheck_kit.differences.probe import dithered, towards_zero
-from gradcheck_kit.space import FORMATS, Array, Arrays, norm_of, norm_of_difference
-from gradcheck_kit.subject import BudgetSpentError
+from gradcheck_kit.differences.probe import at_dithered_point, dithered
+from gradcheck_kit.space import Array, Arrays, norm_of, norm_of_difference
 
 FACTOR = 32.0  # the bugs looked for change a gradient by about its own size
 DITHERS = 2
@@ -102,23 +100,10 @@ def _noise(examination: Examination, place: Place) -> dict[str, float]:
     noise = dict.fromkeys(examination.subject.differentiable, 0.0)
     for _ in range(DITHERS):
         moved = {name: dithered(library, generator, u) for name, u in place.cotangents.items()}
-        point = _dithered_point(examination, place.point, generator) if place.inputs else place.point
-        again = examination.pulled(point, moved)
+        pulled = partial(examination.pulled, cotangents=moved)
+        again = at_dithered_point(library, generator, place.point, pulled) if place.inputs else pulled(place.point)
         for name in noise:
             here, there = base.get(name), again.get(name)
             if here is not None and there is not None:
                 noise[name] = max(noise[name], norm_of_difference(library, here, there))
     return noise
-
-
-def _dithered_point(examination: Examination, point: Arrays, generator: np.random.Generator) -> Arrays:
-    library = examination.library
-    floating = [name for name, array in point.items() if library.dtype(array) in FORMATS]
-    moved = {**point, **{name: dithered(library, generator, point[name]) for name in floating}}
-    try:
-        examination.subject.forward(moved)
-    except BudgetSpentError:
-        raise
-    except Exception:  # beyond an upper edge of the domain, such as p = 1
-        return {**point, **{name: towards_zero(library, point[name]) for name in floating}}
-    return moved

@@ -6,7 +6,9 @@ they do in half of all draws of plain signs).
 """
 
 import math
+from collections.abc import Callable, Collection
 from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from gradcheck_kit.space import (
     BLOCK,
     FORMATS,
     Array,
+    Arrays,
     FloatVector,
     Library,
     Vector,
@@ -22,6 +25,8 @@ from gradcheck_kit.space import (
     norm,
     root_mean_square_of,
 )
+
+Result = TypeVar("Result")
 
 Scale = Vector | float
 """How far each element moves at step 1, or one number for all."""
@@ -137,6 +142,31 @@ def dithered(library: Library, generator: np.random.Generator, array: Array, int
         return values + values * library.place(either[ups], array)
 
     return built(library, array, moved, into)
+
+
+def at_dithered_point(
+    library: Library,
+    generator: np.random.Generator,
+    point: Arrays,
+    evaluate: Callable[[Arrays], Result],
+    names: Collection[str] | None = None,
+    lent: Arrays | None = None,
+) -> Result:
+    """What `evaluate` gives where the arrays of `point` have moved by a unit in the last place.
+
+    They move at random, or where that cannot be evaluated, as beyond an upper edge of the domain (p = 1), towards zero.
+
+    Args:
+        names: which arrays move, by default all of floating point.
+        lent: arrays of `point` whose memory the moved ones may take; `evaluate` puts them back, also when it raises.
+    """
+    floating = {n: array for n, array in point.items() if library.dtype(array) in FORMATS}
+    moving = {n: array for n, array in floating.items() if names is None or n in names}
+    into = lent or {}
+    try:
+        return evaluate({**point, **{n: dithered(library, generator, a, into.get(n)) for n, a in moving.items()}})
+    except Exception:  # whatever the user's own code raises there; a budget that is spent raises again below
+        return evaluate({**point, **{n: towards_zero(library, a) for n, a in moving.items()}})
 
 
 def towards_zero(library: Library, array: Array) -> Array:

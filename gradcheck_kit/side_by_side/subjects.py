@@ -1,12 +1,13 @@
 """Does a candidate's pullback return what a reference's returns, element by element, up to measured rounding?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from gradcheck_kit.checks.determinism import REORDERING
-from gradcheck_kit.differences.probe import dithered, signed_uniform, towards_zero
+from gradcheck_kit.differences.probe import at_dithered_point, dithered, signed_uniform
 from gradcheck_kit.provenance import Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, Report
 from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Format, root_mean_square
@@ -97,16 +98,9 @@ class _Side:
         pulled = self.drawn(self.subject.pullback(point, cotangents))
         return {n: pulled.get(n, 0.0 * self.drawn({n: self.subject.point[n]})[n]) for n in names}
 
-    def dithered_point(self, generator: np.random.Generator) -> dict[str, Array]:
-        """Every floating-point input moved by a unit in the last place, those that are held fixed too."""
-        library, point = self.subject.library, dict(self.subject.point)
-        names = [name for name, array in point.items() if library.dtype(array) in FORMATS]
-        moved = point | {n: dithered(library, generator, point[n]) for n in names}
-        try:
-            self.subject.forward(moved)
-        except (ValueError, ArithmeticError, RuntimeError):  # beyond an upper edge of the domain, such as p = 1
-            moved = point | {n: towards_zero(library, point[n]) for n in names}
-        return moved
+    def dithered(self, generator: np.random.Generator, evaluate: Callable[[Arrays], Drawn]) -> Drawn:
+        """Evaluated with every floating-point input moved by a unit in the last place, those held fixed too."""
+        return at_dithered_point(self.subject.library, generator, self.subject.point, evaluate)
 
 
 def _of_randomness(mine: _Side, theirs: _Side, generator: np.random.Generator) -> list[Finding]:
@@ -131,8 +125,8 @@ def _of_outputs(mine: _Side, theirs: _Side, generator: np.random.Generator) -> l
     if [len(v) for v in here.values()] != [len(v) for v in there.values()]:
         message = f"the candidate returns {_sizes(mine)}, the reference {_sizes(theirs)}"
         return [Finding(QUESTION, Verdict.FAIL, message, cause="wrong-shape")]
-    moved_here = mine.drawn(mine.subject.forward(mine.dithered_point(generator)))
-    moved_there = theirs.drawn(theirs.subject.forward(theirs.dithered_point(generator)))
+    moved_here = mine.dithered(generator, lambda point: mine.drawn(mine.subject.forward(point)))
+    moved_there = theirs.dithered(generator, lambda point: theirs.drawn(theirs.subject.forward(point)))
     findings = []
     for name, other in zip(here, there, strict=True):
         form = FORMATS[mine.subject.library.dtype(mine.outputs[name])].name
@@ -174,7 +168,7 @@ def _with_spread(
     spread = {name: 0.0 * vector for name, vector in base.items()}
     for _ in range(DITHERS):
         moved = {n: dithered(side.subject.library, generator, u) for n, u in cotangents.items()}
-        again = side.gradients(side.dithered_point(generator), moved, names)
+        again = side.dithered(generator, partial(side.gradients, cotangents=moved, names=names))
         spread = {n: np.maximum(spread[n], abs(again[n] - base[n])) for n in base}
     return base, spread
 
