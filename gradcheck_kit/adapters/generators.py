@@ -1,13 +1,14 @@
-"""The random generators that a layer or function holds: in attributes, closures, defaults and named globals."""
+"""The random generators that a layer or function holds: in attributes, slots, closures, defaults and named globals."""
 
-import functools
 import pickle
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import CellType, FunctionType, MethodType, ModuleType
+from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+
+from gradcheck_kit.adapters.held import held
 
 MOST = 10_000  # objects looked at: a generator that lies deeper is not found, and its layer counts as random
 
@@ -69,25 +70,5 @@ def _reachable(roots: Iterable[Any]) -> Iterator[Any]:
         seen.add(id(item))
         yield item
         if not _is_generator(item):
-            waiting.extend(_within(item))
-
-
-def _within(item: Any) -> Iterable[Any]:  # noqa: PLR0911 - one line for each kind of object
-    if isinstance(item, FunctionType):
-        named = (item.__globals__.get(name) for name in item.__code__.co_names)
-        return [*named, *(item.__closure__ or ()), *(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
-    if isinstance(item, CellType):
-        try:
-            return [item.cell_contents]
-        except ValueError:  # not yet bound
-            return []
-    if isinstance(item, MethodType):
-        return [item.__self__, item.__func__]
-    if isinstance(item, functools.partial):
-        return [item.func, *item.args, *item.keywords.values()]
-    if isinstance(item, Mapping):
-        return list(item.values())
-    if isinstance(item, list | tuple | set | frozenset):
-        return item
-    methods = (getattr(type(item), name, None) for name in ("forward", "backward", "__call__"))
-    return [*getattr(item, "__dict__", {}).values(), *(m for m in methods if isinstance(m, FunctionType))]
+            methods = (getattr(type(item), name, None) for name in ("forward", "backward", "__call__"))
+            waiting += (*held(item), *(m for m in methods if isinstance(m, FunctionType)))

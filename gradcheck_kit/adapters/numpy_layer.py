@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.parameters import Path, Place, arrays_of, declared, gradient_of, is_gradient, layers_inside
-from gradcheck_kit.adapters.private_copy import held_by, private_copy
+from gradcheck_kit.adapters.private_copy import private_copy
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.sharing import shared_memory
 from gradcheck_kit.adapters.signature import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradcheck_kit.adapters.private_copy import held_by
+from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.space import Array, Library
 from gradcheck_kit.subject import UsageError
 

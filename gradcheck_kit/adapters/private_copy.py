@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from types import MemberDescriptorType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from gradcheck_kit.adapters.held import held_by
 
 NDArray = npt.NDArray[Any]
 LOW_PRECISION = (np.dtype(np.float32), np.dtype(np.float16))
@@ -71,18 +73,3 @@ def reachable(root: Any, kinds: tuple[type, ...]) -> Iterator[Any]:
             waiting.extend(item)
         else:
             waiting.extend(held_by(item).values())
-
-
-def held_by(item: Any) -> dict[str, Any]:
-    """What an object holds in its attributes, by name: in its dictionary and in slots."""
-    held = dict(getattr(item, "__dict__", {}))
-    for kind in type(item).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            member = vars(kind).get(name)
-            if isinstance(member, MemberDescriptorType):
-                try:
-                    held[name] = member.__get__(item)
-                except AttributeError:
-                    continue  # not set yet
-    return held

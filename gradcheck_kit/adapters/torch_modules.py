@@ -1,13 +1,13 @@
 """Modules that a callable runs itself, such as `lambda x: module(x)`: found, and afterwards put back as they were."""
 
-import functools
-import types
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from gradcheck_kit.adapters.held import held
 
 DEPTH = 4  # callables within callables, containers and objects are followed no further
 
@@ -29,36 +29,9 @@ def modules_of(target: Any) -> list[nn.Module]:
         seen[id(item)] = item
         if isinstance(item, nn.Module):
             found[id(item)] = item
-        else:
-            waiting += [(inner, depth + 1) for inner in _held(item)]
+        elif not isinstance(item, Tensor):
+            waiting += [(inner, depth + 1) for inner in held(item)]
     return list(found.values())
-
-
-def _held(item: Any) -> Iterator[Any]:
-    if isinstance(item, types.FunctionType):
-        for cell in item.__closure__ or ():
-            with suppress(ValueError):  # a variable that is not bound yet
-                yield cell.cell_contents
-        yield from (*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values())
-        yield from (item.__globals__[name] for name in _names(item.__code__) if name in item.__globals__)
-    elif isinstance(item, types.MethodType):
-        yield from (item.__self__, item.__func__)
-    elif isinstance(item, functools.partial):
-        yield from (item.func, *item.args, *item.keywords.values())
-    elif isinstance(item, list | tuple | set | frozenset):
-        yield from item
-    elif isinstance(item, dict):
-        yield from item.values()
-    elif not isinstance(item, type | types.ModuleType | Tensor):
-        yield from getattr(item, "__dict__", {}).values()
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    """The names that code looks up outside itself, that of its inner functions too."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
 
 
 @contextmanager

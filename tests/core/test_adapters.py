@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 import gradcheck_kit as gk
+from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.adapters.parameters import layers_inside
-from gradcheck_kit.adapters.private_copy import held_by
 from gradcheck_kit.verdict import Verdict
 
 Values = npt.NDArray[Any]
@@ -906,7 +906,9 @@ class Masked:
         self.held = {"generator": generator}
 
     def forward(self, x: Values) -> Values:
-        draw = self.held["generator"].random
+        return self.masked(x, self.held["generator"].random)
+
+    def masked(self, x: Values, draw: Callable[[], float]) -> Values:
         mask = np.array([draw() < 0.5 for _ in x])
         self.slope = 2 * mask * x
         return np.asarray(mask * x**2)
@@ -928,3 +930,45 @@ def test_a_layer_that_draws_from_its_own_generator_is_one_function_and_the_gener
     assert 0 < np.count_nonzero(first) < len(first)
     assert gk.check(subject)
     assert generator.random() == untouched.random()
+
+
+OF_THE_FILE = np.random.default_rng(4)
+
+
+class Slotted:
+    """Holds a generator in a slot."""
+
+    __slots__ = ("generator",)
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self.generator = generator
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+class MaskedByAGlobal(Masked):
+    """The same; an inner function names the generator, which is a global."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def forward(self, x: Values) -> Values:
+        def draw() -> float:
+            return OF_THE_FILE.random()
+
+        return self.masked(x, draw)
+
+
+def masked_in_a_slot() -> Masked:
+    layer = Masked(None)
+    layer.held = Slotted(np.random.default_rng(4))  # type: ignore[assignment]
+    return layer
+
+
+@pytest.mark.parametrize("make", [masked_in_a_slot, MaskedByAGlobal])
+def test_a_generator_in_a_slot_or_named_by_an_inner_function_is_found(make: Callable[[], Masked]) -> None:
+    subject = gk.layer(make(), np.linspace(-2.0, 3.0, 12))
+    first = subject.forward(subject.point)["output"]
+    np.testing.assert_array_equal(subject.forward(subject.point)["output"], first)
+    assert gk.check(subject)
