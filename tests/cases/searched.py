@@ -7,31 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 import gradcheck_kit as gk
-from reference_impls.layers import (
-    Add,
-    Affine,
-    AvgPool2d,
-    BatchNorm1d,
-    BatchNorm2d,
-    BCELoss,
-    BCEWithLogitsLoss,
-    Conv2d,
-    Dropout,
-    Embedding,
-    Flatten,
-    LayerNorm,
-    LeakyReLU,
-    LogSoftmax,
-    MaxPool2d,
-    MSELoss,
-    Mul,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    SoftmaxWithLoss,
-    Tanh,
-)
-from reference_impls.networks import MLP, SimpleNet, XORNet
+from reference_impls import layers, networks
 from tests.cases.case import Array
 
 UNIT = (0.0, 1.0)
@@ -58,21 +34,21 @@ def _class(of: type, **axes: Any) -> Searched:
     return Searched(of.__name__, of, of, axes)
 
 
-def _evaluated(gamma: Array, beta: Array) -> BatchNorm1d:
-    layer = BatchNorm1d(gamma, beta).train(False)
+def _evaluated(gamma: Array, beta: Array) -> layers.BatchNorm1d:
+    layer = layers.BatchNorm1d(gamma, beta).train(False)
     layer.buffers["running_var"][...] = 2.0
     return layer
 
 
 def _losses(reduction: Literal["mean", "sum"]) -> list[Searched]:
     logits, inside, fixed = ("n", "m"), gk.axes("n", within=UNIT), gk.axes("n", within=UNIT, fixed=True)
-    smoothed = SoftmaxWithLoss(reduction, label_smoothing=0.25)
+    smoothed = layers.SoftmaxWithLoss(reduction, label_smoothing=0.25)
     kinds: list[tuple[str, Any, dict[str, Any]]] = [
-        ("SoftmaxWithLoss", SoftmaxWithLoss(reduction), {"logits": logits, "labels": gk.axes("n", below="m")}),
+        ("SoftmaxWithLoss", layers.SoftmaxWithLoss(reduction), {"logits": logits, "labels": gk.axes("n", below="m")}),
         ("SoftmaxWithLoss, soft labels", smoothed, {"logits": logits, "labels": gk.axes("n", "m", fixed=True)}),
-        ("MSELoss", MSELoss(reduction), {"prediction": logits, "target": gk.axes("n", "m", fixed=True)}),
-        ("BCELoss", BCELoss(reduction), {"probability": inside, "target": fixed}),
-        ("BCEWithLogitsLoss", BCEWithLogitsLoss(reduction), {"logits": ("n",), "target": fixed}),
+        ("MSELoss", layers.MSELoss(reduction), {"prediction": logits, "target": gk.axes("n", "m", fixed=True)}),
+        ("BCELoss", layers.BCELoss(reduction), {"probability": inside, "target": fixed}),
+        ("BCEWithLogitsLoss", layers.BCEWithLogitsLoss(reduction), {"logits": ("n",), "target": fixed}),
     ]
     return [Searched(f"{name}, {reduction}", type(loss), loss, axes) for name, loss, axes in kinds]
 
@@ -82,31 +58,33 @@ def _rng() -> np.random.Generator:
 
 
 SEARCHED: tuple[Searched, ...] = (
-    _class(Add, x=("n", 3), y=(3,)),
-    _class(Mul, x=("n", "m"), y=("m",)),
-    _class(ReLU, x=("n", 3)),
-    _class(LeakyReLU, x=("n", 3), slope=0.3),
-    _class(Sigmoid, x=("n", 2)),
-    _class(Tanh, x=("n", 2)),
-    _class(Dropout, x=("n", 3), p=0.25, rng=_rng()),
-    _class(Affine, x=("n", 3), W=(3, "m"), b=("m",)),
-    _class(Flatten, x=("n", 2, "m")),
-    _class(Embedding, W=("m", 2), indices=gk.axes("n", below="m")),
-    _class(Softmax, x=("n", "m")),
-    _class(LogSoftmax, x=("n", "m")),
-    _class(Conv2d, x=("n", 2, 4, 4), W=("m", 2, 3, 3), b=("m",), padding=1, stride=2),
-    _class(MaxPool2d, x=("n", 1, 4, 3), kernel=2),
-    _class(AvgPool2d, x=("n", 1, 4, 3), kernel=3, padding=1),
-    _class(BatchNorm1d, x=("n", "m"), gamma=("m",), beta=("m",)),
-    Searched("BatchNorm1d, in evaluation", BatchNorm1d, _evaluated, {"x": ("n", "m"), "gamma": ("m",), "beta": ("m",)}),
-    _class(BatchNorm2d, x=("n", 2, 2, 3), gamma=(2,), beta=(2,)),
-    _class(LayerNorm, x=("n", "m"), gamma=("m",), beta=("m",)),
+    _class(layers.Add, x=("n", 3), y=(3,)),
+    _class(layers.Mul, x=("n", "m"), y=("m",)),
+    _class(layers.ReLU, x=("n", 3)),
+    _class(layers.LeakyReLU, x=("n", 3), slope=0.3),
+    _class(layers.Sigmoid, x=("n", 2)),
+    _class(layers.Tanh, x=("n", 2)),
+    _class(layers.Dropout, x=("n", 3), p=0.25, rng=_rng()),
+    _class(layers.Affine, x=("n", 3), W=(3, "m"), b=("m",)),
+    _class(layers.Flatten, x=("n", 2, "m")),
+    _class(layers.Embedding, W=("m", 2), indices=gk.axes("n", below="m")),
+    _class(layers.Softmax, x=("n", "m")),
+    _class(layers.LogSoftmax, x=("n", "m")),
+    _class(layers.Conv2d, x=("n", 2, 4, 4), W=("m", 2, 3, 3), b=("m",), padding=1, stride=2),
+    _class(layers.MaxPool2d, x=("n", 1, 4, 3), kernel=2),
+    _class(layers.AvgPool2d, x=("n", 1, 4, 3), kernel=3, padding=1),
+    _class(layers.BatchNorm1d, x=("n", "m"), gamma=("m",), beta=("m",)),
+    Searched(
+        "BatchNorm1d, in evaluation", layers.BatchNorm1d, _evaluated, {"x": ("n", "m"), "gamma": ("m",), "beta": ("m",)}
+    ),
+    _class(layers.BatchNorm2d, x=("n", 2, 2, 3), gamma=(2,), beta=(2,)),
+    _class(layers.LayerNorm, x=("n", "m"), gamma=("m",), beta=("m",)),
     *_losses("mean"),
     *_losses("sum"),
-    Searched("MLP of 1 affine layer", MLP, MLP([3, 2], _rng()), {"x": ("n", 3)}),
-    Searched("MLP of 2 affine layers", MLP, MLP([3, 4, 2], _rng()), {"x": ("n", 3)}),
-    Searched("MLP of 3 affine layers", MLP, MLP([2, 4, 3, 2], _rng()), {"x": ("n", 2)}),
-    Searched("SimpleNet", SimpleNet, SimpleNet(_rng()), {"x": ("n", 10)}),
-    Searched("XORNet, sigmoid", XORNet, XORNet(_rng(), hidden="sigmoid"), {"x": ("n", 2)}),
-    Searched("XORNet, relu", XORNet, XORNet(_rng(), hidden="relu"), {"x": ("n", 2)}),
+    Searched("MLP of 1 affine layer", networks.MLP, networks.MLP([3, 2], _rng()), {"x": ("n", 3)}),
+    Searched("MLP of 2 affine layers", networks.MLP, networks.MLP([3, 4, 2], _rng()), {"x": ("n", 3)}),
+    Searched("MLP of 3 affine layers", networks.MLP, networks.MLP([2, 4, 3, 2], _rng()), {"x": ("n", 2)}),
+    Searched("SimpleNet", networks.SimpleNet, networks.SimpleNet(_rng()), {"x": ("n", 10)}),
+    Searched("XORNet, sigmoid", networks.XORNet, networks.XORNet(_rng(), hidden="sigmoid"), {"x": ("n", 2)}),
+    Searched("XORNet, relu", networks.XORNet, networks.XORNet(_rng(), hidden="relu"), {"x": ("n", 2)}),
 )
