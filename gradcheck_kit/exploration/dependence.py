@@ -64,17 +64,19 @@ def dependence(best: Example, arrays: Mapping[str, Axes], fails: Fails) -> Depen
 
 
 def _of_lengths(best: Example, arrays: Mapping[str, Axes], fails: Fails) -> Dependence | None:
-    tried = _beside(best.lengths, arrays)
+    tried, told = _beside(best.lengths, arrays), list(_conditions(best.lengths, arrays))
     draws = range(1, 1 + (TWICE if len(tried) <= FEW_LENGTHS else 1))
-    seen = [(lengths, fails(_ordinary(lengths, best, arrays, draw))) for lengths in tried for draw in draws]
-    decided = [(lengths, failed) for lengths, failed in seen if failed is not None]
-    wrong = sum(failed for _, failed in decided)
-    if min(wrong, len(decided) - wrong) < FEW:
+    wrong = right = 0
+    for lengths, draw in product(tried, draws):
+        if all(condition.slug is None for condition in told):
+            return None  # nothing is left that more examples could name
+        failed = fails(_ordinary(lengths, best, arrays, draw))
+        if failed is not None:
+            told = [condition for condition in told if condition.holds(lengths) == failed]
+            wrong, right = wrong + failed, right + (not failed)
+    if min(wrong, right) < FEW or len(told) != 1 or told[0].slug is None:
         return None
-    told = [c for c in _conditions(best.lengths, arrays) if all(c.holds(n) == failed for n, failed in decided)]
-    if len(told) != 1 or told[0].slug is None:
-        return None
-    shown = f"wrong in {wrong} examples like that, right in {len(decided) - wrong} others"
+    shown = f"wrong in {wrong} examples like that, right in {right} others"
     return Dependence(told[0].slug, f"wrong only where {told[0].words}: {shown}")
 
 
@@ -139,8 +141,8 @@ def _of_ties(best: Example, arrays: Mapping[str, Axes], fails: Fails) -> Depende
         low, high = axes.within
         if any(((x <= low) | (x >= high)).any() for x in (*together, *apart)):
             continue
-        tried = [fails(best.with_array(name, x.astype(values.dtype))) for x in (*together, *apart)]
-        if tried == [True] * len(together) + [False] * len(apart):
+        expected = [(x, True) for x in together] + [(x, False) for x in apart]
+        if all(fails(best.with_array(name, x.astype(values.dtype))) == failed for x, failed in expected):
             words = f"wrong only where elements of {name} are exactly equal"
             return Dependence(
                 "wrong-at-ties", f"{words}: so wherever they are moved together, right once they are apart"
