@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.destination import folder_obstacle
 from gradcheck_kit.side_by_side.trainee import Values
 from gradcheck_kit.subject import UsageError
 from reference_impls.datasets.mnist_errors import MNISTUnavailable
@@ -39,6 +40,15 @@ class CheckpointFile:
     @property
     def path(self) -> Path:
         return self.directory / NAME
+
+    def expect_room(self) -> None:
+        """Ask before the first epoch what `save` would meet after it.
+
+        Raises:
+            UsageError: nothing can be written there.
+        """
+        if (obstacle := folder_obstacle(self.directory)) is not None:
+            raise UsageError(f"cannot keep checkpoints in {self.directory}: {obstacle} with --checkpoint DIR")
 
     def save(self, snapshot: Mapping[str, Values]) -> None:
         """Write without pickle under another name first, so that a kill leaves the file before or the one after.

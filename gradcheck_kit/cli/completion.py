@@ -6,7 +6,7 @@ from pathlib import Path
 from gradcheck_kit.cli import command_line, option_types
 from gradcheck_kit.subject import UsageError
 
-FILES = (Path, option_types.output, option_types.report_file)
+FILES = (Path, option_types.output, option_types.picture, option_types.report_file, option_types.folder)
 ALSO_FILES = ("target", "input")  # texts that begin with a file's name
 
 

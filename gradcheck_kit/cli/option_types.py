@@ -5,6 +5,8 @@ import math
 from importlib.util import find_spec
 from pathlib import Path
 
+from gradcheck_kit.destination import file_obstacle, folder_obstacle
+
 
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
@@ -19,10 +21,18 @@ def seed(text: str) -> int:
 
 
 def output(text: str) -> Path:
-    """Checked before the work, so that minutes of it are not lost to a misspelt directory."""
+    """A file, refused before the work if it cannot be written, so that hours of it are not lost to a misspelt name."""
     path = Path(text)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"cannot write {text!r}: its directory does not exist, or it is a directory")
+    if (obstacle := file_obstacle(path)) is not None:
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {obstacle}")
+    return path
+
+
+def folder(text: str) -> Path:
+    """A directory for files, made when there is something to write; refused as early as `output`."""
+    path = Path(text)
+    if (obstacle := folder_obstacle(path)) is not None:
+        raise argparse.ArgumentTypeError(f"cannot write in {text!r}: {obstacle}")
     return path
 
 

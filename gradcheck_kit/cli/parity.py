@@ -156,6 +156,7 @@ def _checkpoint(job: Job, options: argparse.Namespace, screen: Screen) -> Checkp
     file = CheckpointFile(
         options.checkpoint or default_directory({**job.settings, "folder": str(Path.cwd())}), job.settings
     )
+    file.expect_room()
     snapshot = file.load()
     if not options.resume:
         if snapshot is not None:

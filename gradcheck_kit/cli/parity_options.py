@@ -65,7 +65,7 @@ def _add_the_run(parser: Any) -> None:
     )
     parser.add_argument(
         "--checkpoint",
-        type=Path,
+        type=option_types.folder,
         metavar="DIR",
         help="keep the progress after every epoch here, and keep it when done (default: in the user's cache)",
     )

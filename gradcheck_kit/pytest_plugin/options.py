@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gradcheck_kit.destination import file_obstacle
 from gradcheck_kit.pytest_plugin.marker import DEVICE
 
 ALL_DEVICES = ("cpu", "cuda")
@@ -94,9 +95,16 @@ def _seed(config: pytest.Config) -> int:
 
 
 def _file(config: pytest.Config, name: str) -> Path | None:
-    """A path on the command line is below the working directory, one in the configuration below the rootdir."""
+    """A path on the command line is below the working directory, one in the configuration below the rootdir.
+
+    One that cannot be written is refused before the first test; workers of pytest-xdist write none.
+    """
     given = config.getoption(f"--gradcheck-{name}")
-    if given:
-        return Path(config.invocation_params.dir, given)
     configured = config.getini(f"gradcheck_{name}")
-    return Path(config.rootpath, configured) if configured else None
+    if not given and not configured:
+        return None
+    path = Path(config.invocation_params.dir, given) if given else Path(config.rootpath, configured)
+    obstacle = None if hasattr(config, "workerinput") else file_obstacle(path, makes_folders=True)
+    if obstacle is not None:
+        raise pytest.UsageError(f"--gradcheck-{name}: cannot write {path}: {obstacle}")
+    return path

@@ -126,7 +126,7 @@ BAD_OPTIONS = {
     "an unknown format": ("layers.py:layer --format jsn", "did you mean 'json'?"),
     "an unknown dtype": ("layers.py:layer --dtype flaot32", "did you mean 'float32'?"),
     "a report of no form": ("layers.py:layer --report all.txt", "end it in .html, .json, .xml, .sarif"),
-    "a report nowhere": ("layers.py:layer --report no/all.json", "its directory does not exist"),
+    "a report nowhere": ("layers.py:layer --report no/all.json", "there is no directory"),
     "no examples": ("layers.py:layer --examples 0", "'0' is no positive integer"),
     "a resolution of 2": ("layers.py:layer --require 2", "no number between 0 and 1"),
     "a budget of nothing": ("layers.py:layer --budget 0", "no positive number of seconds"),

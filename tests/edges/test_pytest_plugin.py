@@ -576,3 +576,19 @@ def test_to_moves_tensors_and_copies_of_modules(device: str, needs_device: Calla
     x = moved(torch.ones(1, 2), wanted)
     expect_as_marked(gk.check(there, x), wanted)
     assert moved(torch.arange(2), wanted).dtype == torch.int64
+
+
+@pytest.mark.parametrize("option", ["report", "html"])
+@pytest.mark.parametrize("place", ["on the command line", "in the configuration"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_first_test(
+    tmp_path: Path, option: str, place: str
+) -> None:
+    test = "from pathlib import Path\n\ndef test_it(): Path('ran').touch()\n"
+    folder = write(tmp_path, {"pytest.ini": INI, "test_it.py": test, "notes": "mine"})
+    file = folder / "notes" / "out"
+    typed = f"--gradcheck-{option}={file}" if place == "on the command line" else f"-ogradcheck_{option}={file}"
+    done = run(folder, typed)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"--gradcheck-{option}: cannot write {file}: {folder}/notes is no directory" in done.stderr
+    assert not (folder / "ran").exists()
+    assert (folder / "notes").read_text(encoding="utf-8") == "mine\n"
