@@ -57,7 +57,8 @@ class ParityReport:
         decisions: how many were compared.
         ledger: those that differed.
         notes: what could not be looked at, and why.
-        moved: how far the reference's parameters came from the start, ÷ their norm at the end.
+        moved: how far the reference's parameters came from the start, ÷ their norm at the end; ∞ where they ended at
+            zero.
         stepwise: whether every step was judged by itself, as it is in few digits.
         by_step: by stage of such a step, the largest share of what rounding explains that was used, and the least and
             the most that it explains of a relative distance.

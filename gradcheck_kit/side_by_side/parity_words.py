@@ -1,5 +1,6 @@
 """What a person reads of two training runs: the sentences, each by its label, for a terminal as for a page."""
 
+import math
 from typing import TYPE_CHECKING
 
 from gradcheck_kit.verdict import Verdict
@@ -81,7 +82,8 @@ def steps(report: "ParityReport") -> list[Line]:
 
 def facts(report: "ParityReport") -> list[Line]:
     """What the law leaves room for, losses and accuracies: told beside the verdict, never instead of it."""
-    room = f"up to {_share(report.most_allowed)} of the weights' norm; they moved by {_share(report.moved)} of it"
+    moved = "ended at zero" if math.isinf(report.moved) else f"moved by {_share(report.moved)} of it"
+    room = f"up to {_share(report.most_allowed)} of the weights' norm; they {moved}"
     lines = [("fact", f"what rounding allows: {room}")]
     for side in (report.reference, report.candidate):
         losses = ", ".join(f"{loss:.4g}" for loss in side.train_loss[-LAST_EPOCHS:])

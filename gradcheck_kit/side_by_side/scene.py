@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradcheck_kit.side_by_side.digits import Digits
+from gradcheck_kit.side_by_side.distance import ratio_of_norms
 from gradcheck_kit.side_by_side.envelope import unit_drift
 from gradcheck_kit.side_by_side.moment import Moment, complete
 from gradcheck_kit.side_by_side.replay import Branch, Replay
@@ -184,14 +185,11 @@ def undisturbed(trainee: Trainee) -> Iterator[None]:
 
 
 def relative(one: Values, other: Values) -> float:
-    """‖one − other‖ ÷ ‖one‖ in float64; 0 between zeros, ∞ where the sizes differ."""
+    """‖one − other‖ ÷ ‖one‖ in float64, as `ratio_of_norms` has it; ∞ where the sizes differ."""
     mine, theirs = (np.asarray(a, np.float64).ravel() for a in (one, other))
     if mine.shape != theirs.shape:
         return float("inf")
-    apart, size = float(np.linalg.norm(mine - theirs)), float(np.linalg.norm(mine))
-    if apart == 0.0:
-        return 0.0
-    return apart / size if size else float("inf")
+    return ratio_of_norms(float(np.linalg.norm(mine - theirs)), float(np.linalg.norm(mine)))
 
 
 def _dithered(values: Values, amplitude: float, generator: np.random.Generator) -> Values:

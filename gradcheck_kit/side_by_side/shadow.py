@@ -14,11 +14,12 @@ from itertools import chain, islice
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift, unit_drift
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, attend, twin_of, undisturbed
 from gradcheck_kit.side_by_side.schedule import Schedule
-from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, distance, offered, under
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, offered, under
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 
@@ -73,8 +74,7 @@ class Shadow:
             self.trainee.loss_and_gradients(inputs[order], labels[order])
             self.trainee.step()
         attend(self.trainee, None)
-        apart, whole = distance(reference, self.trainee.parameters())
-        ratio = float(np.hypot.reduce([*apart.values()])) / whole / unit_drift(unit_roundoff, step) if whole else 0.0
+        ratio = distance(reference, self.trainee.parameters()).relative / unit_drift(unit_roundoff, step)
         self.left = not ratio <= farthest(unit_roundoff, step)
         self.worst = self.worst if self.left else max(self.worst, ratio)
 

@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from gradcheck_kit.side_by_side.digits import Digits
+from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.each_step import undecided
 from gradcheck_kit.side_by_side.parity_report import ParityReport, SideReport
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.trace import Trace, largest
-from gradcheck_kit.side_by_side.trainee import Trainee, distance
+from gradcheck_kit.side_by_side.trainee import Trainee
 
 
 def summary(
@@ -44,17 +45,11 @@ def summary(
         decisions=trace.decisions,
         ledger=tuple(trace.ledger),
         notes=tuple(trace.notes),
-        moved=_moved(schedule, sides[0]),
+        moved=distance(sides[0].parameters(), schedule.parameters).relative,
         stepwise=digits.stepwise,
         by_step={stage: (used, least, most) for stage, (used, least, most) in trace.used.items()},
         undecided=undecided(names, digits, trace),
     )
-
-
-def _moved(schedule: Schedule, side: Trainee) -> float:
-    """How far a side has come from the start, by the norm that it has now."""
-    apart, whole = distance(side.parameters(), schedule.parameters)
-    return math.hypot(*apart.values()) / whole if whole else 0.0
 
 
 def _side(sides: tuple[Trainee, Trainee], trace: Trace, i: int) -> SideReport:

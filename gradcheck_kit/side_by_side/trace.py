@@ -1,7 +1,6 @@
 """What is known of a training run step by step, and epoch by epoch; as arrays, so that a run can be interrupted."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.side_by_side.cause import Cause
+from gradcheck_kit.side_by_side.distance import Distance
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.replay import Decision
 
@@ -56,12 +56,12 @@ class Trace:
     def steps(self) -> int:
         return len(self.losses)
 
-    def add_drift(self, apart: Mapping[str, float], whole: float, allowed: float) -> None:
-        """The distance of each tensor, the norm of all, and what rounding explains of D/‖W‖."""
-        self.drift.append(share(apart, whole))
+    def add_drift(self, now: Distance, allowed: float) -> None:
+        """The distance of the parameters, and what rounding explains of D/‖W‖."""
+        self.drift.append(now.relative)
         self.allowed.append(allowed)
-        for name, value in apart.items():
-            self.tensor_drift.setdefault(name, []).append(value / whole if whole else value)
+        for name in now.apart:
+            self.tensor_drift.setdefault(name, []).append(now.relative_of(name))
 
     def to_arrays(self) -> Arrays:
         """For `np.savez`: no pickle is needed."""
@@ -113,9 +113,3 @@ SERIES = ("drift", "allowed", "loss_allowed", "seconds")
 def largest(values: list[float]) -> float:
     """The maximum, in which a NaN is not forgotten; 0 of nothing."""
     return float(np.max(np.array(values, float))) if values else 0.0
-
-
-def share(apart: Mapping[str, float], whole: float) -> float:
-    """D/‖W‖, from the distance of each tensor and the norm of all."""
-    total = math.hypot(*apart.values())
-    return total / whole if whole else (0.0 if total == 0.0 else math.inf)

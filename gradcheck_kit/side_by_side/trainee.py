@@ -94,18 +94,6 @@ def copied(arrays: Named) -> dict[str, Values]:
     return {name: np.array(values) for name, values in arrays.items()}
 
 
-def distance(one: Named, other: Named) -> tuple[dict[str, float], float]:
-    """‖ΔW‖ of each tensor, and the norm of all of `one` together; in float64."""
-    apart = {}
-    whole = 0.0
-    for name, values in one.items():
-        mine = np.asarray(values, dtype=np.float64).ravel()
-        difference = mine - np.asarray(other[name], dtype=np.float64).ravel()
-        apart[name] = float(np.sqrt(difference @ difference))
-        whole += float(mine @ mine)
-    return apart, float(np.sqrt(whole))
-
-
 def under(arrays: Named, prefix: str) -> dict[str, Values]:
     """The arrays whose names begin so, without it."""
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

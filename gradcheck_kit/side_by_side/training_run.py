@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
 from gradcheck_kit.side_by_side.digits import Digits
+from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.each_step import count_lost, judge
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
@@ -21,8 +22,8 @@ from gradcheck_kit.side_by_side.scene import Batch, Scene
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadow import Shadows
 from gradcheck_kit.side_by_side.summary import summary
-from gradcheck_kit.side_by_side.trace import Trace, share
-from gradcheck_kit.side_by_side.trainee import Trainee, Values, distance, offered, under
+from gradcheck_kit.side_by_side.trace import Trace
+from gradcheck_kit.side_by_side.trainee import Trainee, Values, offered, under
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 
@@ -233,24 +234,23 @@ class TrainingRun:
     def _compare(self, step: int, *losses: float) -> None:
         """The losses and all parameters now, against what rounding explains; a second look before it is left."""
         reference, candidate = (side.parameters() for side in self._sides)
-        apart, whole = distance(reference, candidate)
-        relative = share(apart, whole)
+        now = distance(reference, candidate)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
-        apart_now = relative, _apart(losses)
+        apart_now = now.relative, _apart(losses)
         allowed = self._allowed(step, slope, *losses)
         if _left(apart_now, allowed) and (self._replay or not self._few):
-            self._shadows.second_look(step, relative, self._replay)
+            self._shadows.second_look(step, now.relative, self._replay)
             allowed = self._allowed(step, slope, *losses)
             self._shadows.given_up = self._shadows.given_up or (_left(apart_now, allowed) and self._shadows.chaotic)
             allowed = self._allowed(step, slope, *losses)
         if losses:
             self.trace.loss_allowed.append(allowed[1])
-        self.trace.add_drift(apart, whole, allowed[0])
+        self.trace.add_drift(now, allowed[0])
         if not apart_now[1] <= allowed[1]:
             self._diverged(step, "loss", apart_now[1], allowed[1])
-        if not relative <= allowed[0]:
-            furthest = max(apart, key=lambda name: math.inf if math.isnan(apart[name]) else apart[name])
-            self._diverged(step, furthest, relative, allowed[0])
+        if not now.relative <= allowed[0]:
+            furthest = max(now.apart, key=lambda name: math.inf if math.isnan(now.apart[name]) else now.apart[name])
+            self._diverged(step, furthest, now.relative, allowed[0])
 
     def _allowed(self, step: int, slope: float | None, *losses: float) -> tuple[float, float]:
         """What rounding explains: of the parameters' relative distance, and of the losses'."""

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
-from gradcheck_kit.side_by_side.trainee import distance
 from gradcheck_kit.space import FORMATS
 
 Values = npt.NDArray[Any]

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradcheck_kit as gk
+from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
-from gradcheck_kit.side_by_side.trainee import distance
 from reference_impls.fast import FastLeNet, FastMLP, InPlaceSGD, seldom_zero_first
 from reference_impls.fast.classifier import BATCH_SIZES_KEPT
 from reference_impls.fast.convolution import StripConvolution

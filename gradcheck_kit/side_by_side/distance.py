@@ -1,0 +1,52 @@
+"""How far apart are two sides: their parameters, by the norm of one side's, and their losses."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from gradcheck_kit.side_by_side.trainee import Named
+
+
+class Distance(NamedTuple):
+    """Of two sides' parameters, in float64.
+
+    Attributes:
+        apart: ‖ΔW‖ of each tensor.
+        norm: ‖W‖ of all tensors of the first side together.
+    """
+
+    apart: dict[str, float]
+    norm: float
+
+    @property
+    def relative(self) -> float:
+        """‖ΔW‖ ÷ ‖W‖ of all tensors together, as `ratio_of_norms` has it."""
+        return ratio_of_norms(math.hypot(*self.apart.values()), self.norm)
+
+    def relative_of(self, name: str) -> float:
+        """‖ΔW‖ of one tensor ÷ ‖W‖ of all."""
+        return ratio_of_norms(self.apart[name], self.norm)
+
+
+def ratio_of_norms(apart: float, norm: float) -> float:
+    """‖ΔW‖ ÷ ‖W‖; of a W that is zero, 0 where nothing is apart and ∞ otherwise.
+
+    A distance from zero, however small, is no share of nothing: taken as it is, or as 0, it would pass for one that
+    rounding explains.
+    """
+    if norm == 0.0:
+        return 0.0 if apart == 0.0 else math.inf
+    return apart / norm
+
+
+def distance(one: Named, other: Named) -> Distance:
+    """The distance of `other` from `one`, which have the same names and shapes."""
+    apart = {}
+    squares = 0.0
+    for name, values in one.items():
+        mine = np.asarray(values, dtype=np.float64).ravel()
+        difference = mine - np.asarray(other[name], dtype=np.float64).ravel()
+        apart[name] = float(np.sqrt(difference @ difference))
+        squares += float(mine @ mine)
+    return Distance(apart, float(np.sqrt(squares)))
