@@ -34,9 +34,9 @@ def loss_drift(unit_roundoff: float, step: int, loss: float, slope: float | None
 
     Args:
         unit_roundoff, step, factor: as for `drift`.
-        loss: the reference's.
+        loss: the reference's; one that is not finite allows no more than a loss of 1, not everything.
         slope: ‖g‖·‖W‖, of all gradients and of all parameters; None where no side tells its gradients, and then a large
             one is taken.
     """
-    size = max(1.0, abs(loss))
+    size = max(1.0, abs(loss)) if math.isfinite(loss) else 1.0
     return drift(unit_roundoff, step, factor) * (size + (UNKNOWN_SLOPE * size if slope is None else slope))

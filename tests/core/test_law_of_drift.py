@@ -30,6 +30,7 @@ def test_a_loss_may_differ_by_what_its_slope_makes_of_the_law() -> None:
     assert loss_drift(u, 100, 1.0, 40.0) == pytest.approx(41 * drift(u, 100))
     assert loss_drift(u, 100, 1.0, None) > loss_drift(u, 100, 1.0, 40.0)
     assert not loss_drift(u, 100, 1.0, math.nan) >= 0
+    assert all(loss_drift(u, 100, loss, 0.0) == drift(u, 100) for loss in (math.inf, -math.inf, math.nan))
 
 
 def test_the_distance_is_that_of_each_tensor_and_the_norm_of_all() -> None:

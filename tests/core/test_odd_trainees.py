@@ -143,7 +143,9 @@ def test_an_embedding_under_autocast_is_judged_by_the_rows_that_it_reads() -> No
 # ---------------------------------------------------------------- runs that end in NaN
 
 
-@pytest.mark.parametrize("sides", [(np.nan, np.nan), (np.inf, np.inf), (np.nan, 0.0), (0.0, np.nan)])
+@pytest.mark.parametrize(
+    "sides", [(np.nan, np.nan), (np.inf, np.inf), (np.nan, 0.0), (0.0, np.nan), (np.inf, 0.0), (0.0, np.inf)]
+)
 def test_a_loss_that_is_not_finite_is_reported_in_every_form(sides: tuple[float, float]) -> None:
     report = trained(LookUp("float64", at_loss=sides[0]), LookUp("float64", at_loss=sides[1]), shadows=0)
     assert report.verdict is Verdict.FAIL
@@ -151,6 +153,26 @@ def test_a_loss_that_is_not_finite_is_reported_in_every_form(sides: tuple[float,
     for told in (str(report), page(report)):
         assert "not finite" in told or "not-finite" in told
     assert json.loads(json.dumps(report.to_dict()))["divergence"]["stage"] == "loss"
+
+
+class OnceInfinite(LookUp):
+    """Whose loss alone, and no gradient, is infinite in the sixth step."""
+
+    steps = 0
+
+    def loss_and_gradients(self, ids: Array, labels: Array) -> float:
+        self.steps += 1
+        found = super().loss_and_gradients(ids, labels)
+        return np.inf if self.steps == 6 else found
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_infinite_loss_of_one_side_parts_the_two_at_that_step(turned: bool) -> None:
+    sides = LookUp("float64"), OnceInfinite("float64")
+    report = trained(*(reversed(sides) if turned else sides), shadows=0)
+    assert report.divergence is not None
+    assert (report.divergence.step, report.divergence.what) == (6, "loss")
+    assert report.verdict is Verdict.FAIL
 
 
 # ---------------------------------------------------------------- odd offers
