@@ -9,6 +9,7 @@ import numpy as np
 from gradcheck_kit.render import svg, thinning, training_curves
 from gradcheck_kit.render.svg import Point, Scale, text
 from gradcheck_kit.render.training_curves import APART_LABEL, DRIFT_LABEL, EXPLAINED, drawn, limits, none_at, not_drawn
+from gradcheck_kit.side_by_side.distance import losses_apart
 from gradcheck_kit.side_by_side.parity_report import ParityReport, Vector
 
 MOST_LINES = 12  # tensors that each have a line of their own
@@ -49,7 +50,7 @@ def _losses(report: ParityReport) -> str:
 
 def _difference(report: ParityReport) -> str:
     """Steps inside the law and outside of it are drawn apart, so that one step outside is seen among thousands."""
-    apart, allowed = training_curves.losses_apart(report), report.loss_allowed
+    apart, allowed = losses_apart(report.losses), report.loss_allowed
     steps, shown = np.arange(1, len(apart) + 1), drawn(apart)
     x, y = _steps(report), _logarithmic(limits(report.dtype, allowed, [apart]))
     outside = ~(apart <= allowed)  # NaN too, which is not drawn but counted

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from gradcheck_kit.render import training_curves
 from gradcheck_kit.render.training_curves import APART_LABEL, DRIFT_LABEL, EXPLAINED, drawn, limits
+from gradcheck_kit.side_by_side.distance import losses_apart
 from gradcheck_kit.side_by_side.parity_report import ParityReport, Vector
 from gradcheck_kit.subject import UsageError
 
@@ -64,7 +65,7 @@ def _losses(axes: "Axes", report: ParityReport) -> None:
 def _difference(axes: "Axes", report: ParityReport) -> None:
     """The absolute difference, in the unit of the loss; steps without any are counted, not drawn."""
     steps = np.arange(1, len(report.losses) + 1)
-    apart = training_curves.losses_apart(report)
+    apart = losses_apart(report.losses)
     told = f"of the losses; {training_curves.none_at(apart)}{training_curves.not_drawn(apart)}".replace("; ", ";\n")
     axes.semilogy(steps, drawn(apart), ".", color="black", markersize=3, label=told)
     _band(axes, steps, report.loss_allowed, [apart], report)

@@ -54,13 +54,6 @@ def loss_curves(report: ParityReport) -> LossCurves:
     return LossCurves(window, np.arange(window, len(finite) + 1), reference, candidate, bool(log))
 
 
-def losses_apart(report: ParityReport) -> Vector:
-    """The absolute difference of the losses at every step; NaN where one of them is."""
-    with np.errstate(invalid="ignore"):  # of two infinite losses
-        apart: Vector = np.abs(report.losses[:, 0] - report.losses[:, 1])
-    return apart
-
-
 def none_at(values: Vector) -> str:
     """How many steps show nothing, where a logarithmic axis has no place for it."""
     return f"none at {int(np.sum(values == 0)):,} of {len(values):,} steps"

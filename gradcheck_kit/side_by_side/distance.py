@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from gradcheck_kit.side_by_side.trainee import Named
 
@@ -50,3 +51,10 @@ def distance(one: Named, other: Named) -> Distance:
         apart[name] = float(np.sqrt(difference @ difference))
         squares += float(mine @ mine)
     return Distance(apart, float(np.sqrt(squares)))
+
+
+def losses_apart(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """|difference| of pairs of losses, (..., 2), as float64 (...); NaN where one is NaN, or both are infinite."""
+    pairs = np.asarray(losses, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # of two infinite losses
+        return np.asarray(np.abs(pairs[..., 0] - pairs[..., 1]))

@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.distance import losses_apart
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.scene import Scene, relative
@@ -71,7 +72,7 @@ def _beside_spread(scene: Scene) -> Iterator[Apart]:
             yield Apart("activations", here, relative(one, other), bound.of(moved.get(there)))
     law = loss_drift(scene.unit_roundoff, scene.step, theirs.loss, theirs.slope)
     allowed = max(law, SPREAD_FACTOR * spread.loss if spread else 0.0)
-    yield Apart("loss", "loss", abs(theirs.loss - mine.loss), allowed)
+    yield Apart("loss", "loss", float(losses_apart((theirs.loss, mine.loss))), allowed)
     moved = {} if spread is None else spread.gradients or {}
     if mine.gradients is not None and theirs.gradients is not None:
         for name in reversed(list(theirs.gradients)):

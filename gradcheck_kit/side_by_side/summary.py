@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gradcheck_kit.side_by_side.digits import Digits
-from gradcheck_kit.side_by_side.distance import distance
+from gradcheck_kit.side_by_side.distance import distance, losses_apart
 from gradcheck_kit.side_by_side.each_step import undecided
 from gradcheck_kit.side_by_side.parity_report import ParityReport, SideReport
 from gradcheck_kit.side_by_side.schedule import Schedule
@@ -22,7 +22,6 @@ def summary(
     names = (reference.name, candidate.name)
     with np.errstate(invalid="ignore"):
         law = np.array(trace.drift) / np.array(trace.allowed)
-        differences = np.abs(losses[:, 0] - losses[:, 1])
     return ParityReport(
         name=name,
         dtype=digits.coarser,
@@ -31,7 +30,7 @@ def summary(
         reference=reference,
         candidate=candidate,
         schedule=schedule.to_dict(),
-        max_loss_difference=largest(differences.tolist()),
+        max_loss_difference=largest(losses_apart(losses).tolist()),
         max_distance=largest(trace.drift),
         worst_of_law=largest(law.tolist()),
         max_difference={name: largest(values) for name, values in trace.tensor_drift.items()},

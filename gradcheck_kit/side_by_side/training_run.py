@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
 from gradcheck_kit.side_by_side.digits import Digits
-from gradcheck_kit.side_by_side.distance import distance
+from gradcheck_kit.side_by_side.distance import distance, losses_apart
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.each_step import count_lost, judge
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
@@ -236,7 +236,7 @@ class TrainingRun:
         reference, candidate = (side.parameters() for side in self._sides)
         now = distance(reference, candidate)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
-        apart_now = now.relative, _apart(losses)
+        apart_now = now.relative, float(losses_apart(losses)) if losses else 0.0
         allowed = self._allowed(step, slope, *losses)
         if _left(apart_now, allowed) and (self._replay or not self._few):
             self._shadows.second_look(step, now.relative, self._replay)
@@ -265,11 +265,6 @@ class TrainingRun:
     def report(self, name: str) -> ParityReport:
         """What is known so far."""
         return summary(name, self._sides, self._schedule, self.digits, self.trace, self._replay)
-
-
-def _apart(losses: Sequence[float]) -> float:
-    """By how much the reference's and the candidate's loss differ; nothing before the first step."""
-    return abs(losses[0] - losses[1]) if losses else 0.0
 
 
 def _left(apart: Sequence[float], allowed: Sequence[float]) -> bool:

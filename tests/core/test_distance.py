@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradcheck_kit.render.html_parity import page
-from gradcheck_kit.side_by_side.distance import distance, ratio_of_norms
+from gradcheck_kit.side_by_side.distance import distance, losses_apart, ratio_of_norms
 from gradcheck_kit.side_by_side.scene import relative
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadow import Shadow
@@ -118,3 +118,56 @@ def test_a_side_that_leaves_a_reference_at_zero_has_left_the_law_however_little(
     assert report.max_difference == {"W": math.inf}
     assert report.to_dict()["max_difference"] == {"W": "inf"}
     assert "inf" in page(report)
+
+
+# ---------------------------------------------------------------- losses
+
+# Reference, candidate, and how far they are apart.
+LOSSES = [
+    (2.5, 2.0, 0.5),
+    (2.0, 2.5, 0.5),
+    (-1.0, 1.0, 2.0),
+    (0.3, 0.3, 0.0),
+    (math.inf, 1.0, math.inf),
+    (1.0, -math.inf, math.inf),
+    (math.inf, math.inf, NAN),
+    (NAN, 1.0, NAN),
+    (1.0, NAN, NAN),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("here", "there", "expected"), LOSSES)
+def test_losses_are_apart_the_same_whether_one_step_or_many(here: float, there: float, expected: float) -> None:
+    assert same(float(losses_apart((here, there))), expected)
+    many = losses_apart([(1.0, 1.0), (here, there)])
+    assert many.shape == (2,)
+    assert many[0] == 0.0
+    assert same(float(many[1]), expected)
+
+
+def test_no_step_has_no_difference() -> None:
+    assert losses_apart(np.empty((0, 2))).shape == (0,)
+
+
+class Sloped(Walker):
+    """Whose losses are those that it is told to have."""
+
+    def __init__(self, *losses: float) -> None:
+        super().__init__(*(START for _ in range(len(losses) + 1)))
+        self._losses = losses
+
+    def loss_and_gradients(self, _inputs: Values, _labels: Values) -> float:
+        return self._losses[self._at]
+
+
+@pytest.mark.parametrize(("here", "there", "expected"), [entry for entry in LOSSES if entry[2] != 0.0])
+def test_verdict_and_report_take_the_same_difference(here: float, there: float, expected: float) -> None:
+    plan = Schedule({"W": np.full(2, START)}, 2, 2, 2, 0)
+    report = train_parity(
+        Sloped(9.0, here), Sloped(9.0, there), plan, lambda indices: (ROWS[indices], ROWS[indices]), shadows=0
+    )
+    assert report.divergence is not None
+    assert (report.divergence.step, report.divergence.what) == (2, "loss")
+    assert same(report.divergence.apart, expected)
+    assert same(report.max_loss_difference, expected)
