@@ -1,7 +1,7 @@
 """Is this argument what the layer needs? If not: what was passed, what belongs there, what to type."""
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -161,6 +161,17 @@ def image_batch(owner: str, x: object) -> Array:
     return array
 
 
+def integer(owner: str, name: str, value: object, wanted: str = "an integer") -> int:
+    """Return ``value`` as a Python int; TypeError, asking for what is ``wanted``, unless it is one: a bool is none."""
+    if not _is_integer(value):
+        raise TypeError(f"{owner}: {name} is {value!r}; pass {wanted}")
+    return int(value)
+
+
+def _is_integer(value: object) -> TypeGuard[int | np.integer[Any]]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def integer_pair(owner: str, name: str, value: object, least: int) -> Pair:
     """Return (rows, columns) of an integer, which stands for both, or of a pair; each at least ``least``.
 
@@ -169,7 +180,7 @@ def integer_pair(owner: str, name: str, value: object, least: int) -> Pair:
         ValueError: an integer below ``least``.
     """
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
+    if len(pair) != 2 or not all(map(_is_integer, pair)):
         raise TypeError(f"{owner}: {name} is {value!r}; pass an integer or a pair (rows, columns) of integers")
     rows, columns = int(pair[0]), int(pair[1])
     if min(rows, columns) < least:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reference_impls.layers.arguments import Pair, cotangent_array, float_array, image_batch, same_dtype
+from reference_impls.layers.arguments import Pair, cotangent_array, float_array, image_batch, integer, same_dtype
 from reference_impls.layers.layer import Array, Layer
 from reference_impls.layers.summation import sum_over
 from reference_impls.layers.windows import Windows
@@ -52,14 +52,12 @@ class Conv2d(Layer[tuple[Array, Array, tuple[int, ...], tuple[int, ...]]]):
                 f"Conv2d: W has shape {W.shape}; pass (filters, channels / groups, kernel rows, kernel columns), "
                 "with at least one filter"
             )
-        if isinstance(groups, bool) or not isinstance(groups, int | np.integer):
-            raise TypeError(f"Conv2d: groups is {groups!r}; pass an integer")
+        self.groups = groups = integer("Conv2d", "groups", groups)
         if groups < 1 or W.shape[0] % groups:
             raise ValueError(f"Conv2d: groups is {groups}; pass a divisor of the number of filters, {W.shape[0]}")
         self.params = {"W": W}
         if b is not None:
             self.params["b"] = _bias(float_array("Conv2d", "b", b), W)
-        self.groups = int(groups)
         self.windows = Windows.checked("Conv2d", W.shape[2:], stride, padding, dilation)
 
     def forward(self, x: Array) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reference_impls.layers.arguments import cotangent_array, float_array, real_array
+from reference_impls.layers.arguments import cotangent_array, float_array, integer, real_array
 from reference_impls.layers.layer import Array, Layer
 
 
@@ -25,8 +25,7 @@ class Embedding(Layer[tuple[Array, Array]]):
         if W.ndim != 2:
             raise ValueError(f"Embedding: W has shape {W.shape}; pass a matrix of shape (rows, features)")
         if padding_idx is not None:
-            if isinstance(padding_idx, bool) or not isinstance(padding_idx, int | np.integer):
-                raise TypeError(f"Embedding: padding_idx is {padding_idx!r}; pass an integer or None")
+            padding_idx = integer("Embedding", "padding_idx", padding_idx, "an integer or None")
             if not 0 <= padding_idx < len(W):
                 raise ValueError(f"Embedding: padding_idx is {padding_idx}; pass a row from 0 to {len(W) - 1}")
         self.params = {"W": W}

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from reference_impls.layers.arguments import cotangent_array, float_array
+from reference_impls.layers.arguments import cotangent_array, float_array, integer
 from reference_impls.layers.layer import Array, Layer
 from reference_impls.layers.summation import sum_over
+
+AN_AXIS = "an integer such as -1"
 
 
 class Softmax(Layer[Array]):
@@ -16,7 +18,7 @@ class Softmax(Layer[Array]):
     def __init__(self, axis: int = -1) -> None:
         """Choose the axis along which the output sums to 1."""
         super().__init__()
-        self.axis = _checked_axis("Softmax", axis)
+        self.axis = integer("Softmax", "axis", axis, AN_AXIS)
 
     def forward(self, x: Array) -> Array:
         """Return the softmax of a float16/32/64 array that has the axis.
@@ -55,7 +57,7 @@ class LogSoftmax(Layer[Array]):
     def __init__(self, axis: int = -1) -> None:
         """Choose the axis along which ``exp(out)`` sums to 1."""
         super().__init__()
-        self.axis = _checked_axis("LogSoftmax", axis)
+        self.axis = integer("LogSoftmax", "axis", axis, AN_AXIS)
 
     def forward(self, x: Array) -> Array:
         """Return the logarithm of the softmax; argument and errors as in ``Softmax.forward``."""
@@ -83,12 +85,6 @@ def log_softmax(x: Array, axis: int) -> Array:
 def _largest(x: Array, axis: int) -> Array:
     # The initial value is for an axis of length 0, which has no largest element.
     return np.asarray(np.max(x, axis=axis, keepdims=True, initial=-np.inf))
-
-
-def _checked_axis(owner: str, axis: int) -> int:
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-        raise TypeError(f"{owner}: axis is {axis!r}; pass an integer such as -1")
-    return int(axis)
 
 
 def _array_with_axis(owner: str, x: Array, axis: int) -> Array:

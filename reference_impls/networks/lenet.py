@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_impls.layers import Affine, Conv2d, Flatten, MaxPool2d, ReLU
-from reference_impls.layers.arguments import check_generator, float_array, float_dtype
+from reference_impls.layers.arguments import check_generator, float_array, float_dtype, integer
 from reference_impls.layers.layer import Array
 from reference_impls.networks.classifier import Classifier
 from reference_impls.networks.initialization import he
 
 PADDING = {32: 0, 28: 2}
+COUNT = "a positive integer, such as 10"
 
 
 class LeNet(Classifier):
@@ -53,16 +54,17 @@ class LeNet(Classifier):
             dtype: float16, float32 or float64. The weights are drawn in float64 and then cast.
 
         Raises:
-            TypeError: rng is no Generator, or dtype no such dtype.
-            ValueError: image_size is not 28 or 32, or classes no positive integer.
+            TypeError: rng is no Generator, dtype no such dtype, or image_size or classes no integer.
+            ValueError: image_size is not 28 or 32, or classes below 1.
         """
         check_generator("LeNet", rng)
         resolved = float_dtype("LeNet", dtype)
+        self.image_size = image_size = integer("LeNet", "image_size", image_size, "28 or 32")
         if image_size not in PADDING:
-            raise ValueError(f"LeNet: image_size is {image_size!r}; pass 28 or 32")
-        if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or classes < 1:
-            raise ValueError(f"LeNet: classes is {classes!r}; pass a positive integer, such as 10")
-        self.image_size = image_size
+            raise ValueError(f"LeNet: image_size is {image_size}; pass 28 or 32")
+        classes = integer("LeNet", "classes", classes, COUNT)
+        if classes < 1:
+            raise ValueError(f"LeNet: classes is {classes}; pass {COUNT}")
         super().__init__(
             [
                 _convolution(rng, 1, 6, resolved, padding=PADDING[image_size]),
@@ -76,7 +78,7 @@ class LeNet(Classifier):
                 ReLU(),
                 _affine(rng, 120, 84, resolved),
                 ReLU(),
-                _affine(rng, 84, int(classes), resolved),
+                _affine(rng, 84, classes, resolved),
             ]
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_impls.layers import Affine, ReLU
-from reference_impls.layers.arguments import check_generator, float_array, float_dtype, same_dtype
+from reference_impls.layers.arguments import check_generator, float_array, float_dtype, integer, same_dtype
 from reference_impls.layers.layer import Array
 from reference_impls.networks.classifier import Classifier
 from reference_impls.networks.initialization import INITIALIZATIONS, Initialization
@@ -39,20 +39,19 @@ class MLP(Classifier):
             dtype: float16, float32 or float64. The weights are drawn in float64 and then cast.
 
         Raises:
-            TypeError: rng is no Generator, or dtype no such dtype.
-            ValueError: sizes are not two or more positive integers, or the initialization is unknown.
+            TypeError: rng is no Generator, dtype no such dtype, sizes no sequence, or a size no integer.
+            ValueError: sizes are fewer than two, one is below 1, or the initialization is unknown.
         """
         check_generator("MLP", rng)
         resolved = float_dtype("MLP", dtype)
-        if len(sizes) < 2 or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-            raise ValueError(f"MLP: sizes are {sizes}; pass two or more positive integers, as [784, 128, 10]")
+        widths = _widths(sizes)
         if initialization not in INITIALIZATIONS:
             raise ValueError(f'MLP: initialization is {initialization!r}; pass "he" or "glorot"')
         draw = INITIALIZATIONS[initialization]
         self._connect(
             [
                 Affine(draw(rng, fan_in, fan_out, resolved), np.zeros(fan_out, resolved))
-                for fan_in, fan_out in pairwise(sizes)
+                for fan_in, fan_out in pairwise(widths)
             ]
         )
 
@@ -88,6 +87,16 @@ class MLP(Classifier):
         for affine in affines[1:]:
             layers += [ReLU(), affine]
         Classifier.__init__(self, layers)
+
+
+def _widths(sizes: Sequence[int]) -> list[int]:
+    wanted = "two or more positive integers, as [784, 128, 10]"
+    if isinstance(sizes, str) or not isinstance(sizes, Sequence | np.ndarray):
+        raise TypeError(f"MLP: sizes is {sizes!r}; pass {wanted}")
+    widths = [integer("MLP", f"sizes[{i}]", size, wanted) for i, size in enumerate(sizes)]
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(f"MLP: sizes are {sizes}; pass {wanted}")
+    return widths
 
 
 class SimpleNet(MLP):

@@ -324,10 +324,10 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], list[str]]] = 
     "LeNet rng": (lambda: LeNet(0), TypeError, ["LeNet", "int", "default_rng"]),  # type: ignore[arg-type]
     "LeNet size": (lambda: LeNet(generator(), image_size=30), ValueError, ["image_size is 30", "28 or 32"]),
     "LeNet classes": (lambda: LeNet(generator(), classes=0), ValueError, ["classes is 0", "10"]),
-    "LeNet boolean classes": (lambda: LeNet(generator(), classes=True), ValueError, ["classes is True", "10"]),
+    "LeNet boolean classes": (lambda: LeNet(generator(), classes=True), TypeError, ["classes is True", "10"]),
     "LeNet classes, no integer": (
         lambda: LeNet(generator(), classes=2.5),  # type: ignore[arg-type]
-        ValueError,
+        TypeError,
         ["classes is 2.5", "positive integer"],
     ),
     "LeNet flat images": (

@@ -273,8 +273,10 @@ BAD_CALLS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "rng": (lambda: MLP([2, 2], 0), TypeError, ["rng is a int", "np.random.default_rng(0)"]),
     "XOR rng": (lambda: XORNet(None), TypeError, ["rng is a NoneType", "np.random.default_rng(0)"]),
     "sizes": (lambda: MLP([784], generator()), ValueError, ["[784]", "two or more"]),
+    "no sizes": (lambda: MLP(784, generator()), TypeError, ["sizes is 784", "[784, 128, 10]"]),
+    "sizes of text": (lambda: MLP("784", generator()), TypeError, ["sizes is '784'", "[784, 128, 10]"]),
     "size 0": (lambda: MLP([784, 0, 10], generator()), ValueError, ["[784, 0, 10]", "positive"]),
-    "size no integer": (lambda: MLP([784, 2.5, 10], generator()), ValueError, ["[784, 2.5, 10]", "positive"]),
+    "size no integer": (lambda: MLP([784, 2.5, 10], generator()), TypeError, ["sizes[1] is 2.5", "positive"]),
     "initialization": (
         lambda: MLP([2, 2], generator(), initialization="xavier"),
         ValueError,
