@@ -14,7 +14,6 @@ from gradcheck_kit.cli.configuration import Configuration
 from gradcheck_kit.cli.devices import expect_device
 from gradcheck_kit.cli.progress import Progress
 from gradcheck_kit.cli.signatures import known_names, what_to_type
-from gradcheck_kit.cli.spelling import closest, did_you_mean
 from gradcheck_kit.cli.target import Module, at_own_line, candidates, imported, split
 from gradcheck_kit.engine import BY_NAME, examine
 from gradcheck_kit.exploration.axes import Axes
@@ -22,6 +21,7 @@ from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.search import searched
 from gradcheck_kit.record import Record, entry
 from gradcheck_kit.report import Report
+from gradcheck_kit.spelling import closest, did_you_mean
 from gradcheck_kit.subject import Subject, UsageError
 
 EXAMPLES = 200

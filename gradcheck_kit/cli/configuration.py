@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gradcheck_kit.cli.spelling import did_you_mean
+from gradcheck_kit.spelling import did_you_mean
 from gradcheck_kit.subject import UsageError
 
 FILE = "pyproject.toml"

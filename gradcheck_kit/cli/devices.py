@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from gradcheck_kit.cli.spelling import did_you_mean
+from gradcheck_kit.spelling import did_you_mean
 from gradcheck_kit.subject import UsageError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from gradcheck_kit.cli.exit_codes import USAGE
-from gradcheck_kit.cli.spelling import did_you_mean
+from gradcheck_kit.spelling import did_you_mean
 
 CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)")
 

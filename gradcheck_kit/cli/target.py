@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gradcheck_kit.cli.spelling import did_you_mean
 from gradcheck_kit.sources import LIBRARIES, OWN
+from gradcheck_kit.spelling import did_you_mean
 from gradcheck_kit.subject import UsageError
 
 FORM = "path/to/file.py:Name or package.module:Name"

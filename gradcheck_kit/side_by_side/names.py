@@ -1,8 +1,8 @@
 """Do the parameters of a trainee fit those of the schedule? If not: which, and what may have been meant."""
 
-import difflib
 from collections.abc import Mapping
 
+from gradcheck_kit.spelling import closest
 from gradcheck_kit.subject import UsageError
 
 Shape = tuple[int, ...]
@@ -33,6 +33,6 @@ def check_fit(owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape])
 
 def _beside(name: str, shape: Shape, own: Mapping[str, Shape]) -> str:
     """The name, and the one of the trainee's that may be it."""
-    alike = difflib.get_close_matches(name, own, n=1, cutoff=0.5)
-    fitting = alike or [other for other, there in own.items() if there in (shape, shape[::-1])]
+    alike = closest(name, own)
+    fitting = [alike] if alike is not None else [other for other, there in own.items() if there in (shape, shape[::-1])]
     return f"{name} {shape}" + (f" (is it {fitting[0]} {own[fitting[0]]}?)" if fitting else "")

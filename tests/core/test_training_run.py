@@ -183,6 +183,9 @@ def test_a_side_that_tells_no_state_cannot_be_interrupted() -> None:
     ("own", "words"),
     [
         ({"fc1.weight": (4, 3)}, ["lacks fc1.weigth (4, 3) (is it fc1.weight (4, 3)?)"]),
+        ({"FC1.WEIGTH": (9, 9), "b": (4, 3)}, ["lacks fc1.weigth (4, 3) (is it FC1.WEIGTH (9, 9)?)"]),
+        ({"W": (3, 4), "b": (3,)}, ["lacks fc1.weigth (4, 3) (is it W (3, 4)?)"]),
+        ({"W": (9, 9)}, ["lacks fc1.weigth (4, 3). The schedule lacks W."]),
         ({"fc1.weigth": (3, 4)}, ["(3, 4)", "(4, 3)", "its transpose"]),
         ({"fc1.weigth": (4, 4)}, ["has shape (4, 4), the schedule's (4, 3)"]),
         ({"fc1.weigth": (4, 3), "b": (3,)}, ["The schedule lacks b"]),
