@@ -5,12 +5,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from gradcheck_kit.space import FORMATS, Array, Arrays
 from gradcheck_kit.subject import BudgetSpentError, Forward, Recorded, Stacked, Subject, UsageError
+
+ARRAY_LIBRARIES = ("numpy", "torch", "jax")
+UNKNOWN = "unknown"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -137,7 +141,24 @@ def coarsest(subject: Subject, outputs: Mapping[str, Array]) -> str:
 
 def environment_now() -> dict[str, str]:
     """Versions of Python and of the array libraries already imported."""
-    found = {"python": platform.python_version(), "numpy": np.__version__}
-    if "torch" in sys.modules:
-        found["torch"] = str(sys.modules["torch"].__version__)
-    return found
+    imported = [name for name in ARRAY_LIBRARIES if sys.modules.get(name) is not None]
+    return {"python": platform.python_version()} | {name: version_of(name) or UNKNOWN for name in imported}
+
+
+def version_of(library: str) -> str | None:
+    """As the library itself says where it is imported already, else as it was installed; it is not imported for that.
+
+    None where there is none, `UNKNOWN` where nothing says which.
+    """
+    module = sys.modules.get(library)
+    told = getattr(module, "__version__", None)
+    if told is not None:
+        return str(told)
+    if module is None and find_spec(library) is None:
+        return None
+    from importlib import metadata  # slow to import, and no check asks it
+
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return UNKNOWN

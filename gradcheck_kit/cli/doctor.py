@@ -4,16 +4,14 @@ import argparse
 import json
 import os
 import platform
-from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
-
-import numpy as np
 
 from gradcheck_kit import __version__
 from gradcheck_kit.cli import configuration
 from gradcheck_kit.cli.devices import devices_of
 from gradcheck_kit.cli.mnist_files import State, states, where
+from gradcheck_kit.provenance import environment_now, version_of
 from gradcheck_kit.report import SCHEMA
 from gradcheck_kit.space import FORMATS
 
@@ -43,11 +41,12 @@ def findings() -> dict[str, Any]:
     torch = _torch()
     devices = ["cpu"] if torch is None else devices_of(torch)
     data = states()
+    needed = {name: version for name, version in environment_now().items() if name not in OPTIONAL}
     return {
         "schema": SCHEMA,
-        "versions": {"gradcheck_kit": __version__, "python": platform.python_version(), "numpy": np.__version__},
+        "versions": {"gradcheck_kit": __version__, **needed},
         "platform": platform.platform(),
-        "optional": {name: _version(name) for name in OPTIONAL},
+        "optional": {name: version_of(name) for name in OPTIONAL},
         "devices": devices,
         "dtypes": {
             "numpy": [name for name in FORMATS if name != "bfloat16"],
@@ -70,16 +69,6 @@ def _torch() -> Any:
     import torch
 
     return torch
-
-
-def _version(name: str) -> str | None:
-    """Without importing it; None where it is not installed."""
-    if find_spec(name) is None:
-        return None
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _configuration() -> str | None:

@@ -12,6 +12,7 @@ import pytest
 
 from gradcheck_kit.cli import command_line, main
 from gradcheck_kit.cli.parser import Parser
+from gradcheck_kit.provenance import environment_now
 from reference_impls.datasets import mnist
 
 
@@ -52,6 +53,17 @@ def test_doctor_sees_what_is_not_installed(
     found = doctor(capsys)
     assert found["optional"]["surely_not_installed"] is None
     assert "testing: surely_not_installed is not installed; pip install 'gradcheck-kit[extra]'" in found["not_run"]
+
+
+def test_doctor_and_reports_tell_the_same_versions(
+    no_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(np, "__version__", "7.8.9")
+    monkeypatch.setattr(pytest.importorskip("torch"), "__version__", "10.11.12+built.here")
+    found = doctor(capsys)
+    assert {**found["versions"], **found["optional"]}.items() >= environment_now().items()
+    assert (found["versions"]["numpy"], found["optional"]["torch"]) == ("7.8.9", "10.11.12+built.here")
+    assert list(found["versions"]) == ["gradcheck_kit", "python", "numpy"], "what is optional stands there once"
 
 
 def test_doctor_prints_the_same_for_people(no_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
