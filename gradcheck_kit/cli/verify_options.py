@@ -6,6 +6,7 @@ from typing import Any
 
 from gradcheck_kit.cli import option_types
 from gradcheck_kit.cli.exit_codes import MEANING
+from gradcheck_kit.subject import UsageError
 
 DESCRIPTION = """\
 Checks every reference layer against numerical derivatives and torch.autograd, then trains a NumPy MLP beside the same
@@ -40,6 +41,8 @@ def add_to(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.no_mnist and options.plot:
+        raise UsageError(f"--plot {options.plot} draws the training that --no-mnist leaves out; type one of them alone")
     from gradcheck_kit.cli import verify
 
     return verify.run(options)

@@ -178,6 +178,17 @@ def test_a_cache_that_holds_no_checkpoints_is_told_before_the_first_epoch(
     assert main([*arguments, "--checkpoint", "kept"]) == 3
 
 
+def test_a_picture_of_a_training_that_is_left_out_is_refused_before_the_layers_are_checked(
+    folder: Path, capsys: Capture
+) -> None:
+    before = everything(folder)
+    assert main(["verify", "--no-mnist", "--plot", "out.png", "--json", "out.json"]) == 2
+    out, error = capsys.readouterr()
+    assert "--plot out.png draws the training that --no-mnist leaves out" in error
+    assert out == ""
+    assert everything(folder) == before
+
+
 # ---------------------------------------------------------------- permission
 
 
