@@ -12,14 +12,13 @@ import numpy as np
 from gradcheck_kit.cli.parity_options import with_defaults
 from gradcheck_kit.cli.target import Module, imported, own_frames, split
 from gradcheck_kit.side_by_side.checkpoint import obstacle
+from gradcheck_kit.side_by_side.given import lacking
 from gradcheck_kit.side_by_side.scene import Batch
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
 from gradcheck_kit.side_by_side.trainee import Trainee, Values
 from gradcheck_kit.side_by_side.training import TrainingRun
 from gradcheck_kit.subject import UsageError
 
-METHODS = ("load", "parameters", "loss_and_gradients", "step")
-ATTRIBUTES = ("name", "dtype", "device")
 DATA = "data = inputs, labels"
 
 
@@ -94,10 +93,10 @@ def told_as_usage() -> Iterator[None]:
 def _trainee(found: Any, spelled: str) -> Trainee:
     """The object, or what it makes when it is called."""
     trainee = found() if callable(found) and (isinstance(found, type) or not hasattr(found, "step")) else found
-    lacking = [name for name in (*METHODS, *ATTRIBUTES) if not hasattr(trainee, name)]
-    if lacking:
+    missing = lacking(trainee)
+    if missing:
         kind = type(trainee).__name__
-        raise UsageError(f"{spelled} gives a {kind}, which lacks {', '.join(lacking)}; a trainee has them all")
+        raise UsageError(f"{spelled} gives a {kind}, which lacks {', '.join(missing)}; a trainee has them all")
     made: Trainee = trainee
     return made
 

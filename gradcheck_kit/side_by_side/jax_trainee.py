@@ -73,6 +73,8 @@ class JaxTrainee:
         return {n: np.asarray(p) for n, p in self._parameters.items()}
 
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
+        if np.asarray(labels).dtype.kind == "f":  # targets of a regression
+            labels = np.asarray(labels, self.dtype)
         self._batch = (np.asarray(inputs, self.dtype), labels)
         loss, self._gradients = self._loss_and_gradients(self._parameters, self._array(inputs), labels)
         return float(loss)

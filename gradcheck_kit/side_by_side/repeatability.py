@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.given import handed
 from gradcheck_kit.side_by_side.scene import twin_of, undisturbed
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
 
@@ -24,7 +25,7 @@ def _made(side: Trainee, inputs: Values, labels: Values) -> Named | None:
         twin = twin_of(side)
         if twin is None:
             return None
-        loss = twin.loss_and_gradients(inputs, labels)
+        loss = twin.loss_and_gradients(handed(inputs), handed(labels))
         gradients = offered(twin, "gradients")
         held = {} if gradients is None else {f"the gradient of {n}": g for n, g in copied(gradients()).items()}
         twin.step()

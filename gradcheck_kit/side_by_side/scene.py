@@ -11,6 +11,7 @@ import numpy as np
 from gradcheck_kit.side_by_side.digits import Digits
 from gradcheck_kit.side_by_side.distance import ratio_of_norms
 from gradcheck_kit.side_by_side.envelope import unit_drift
+from gradcheck_kit.side_by_side.given import handed
 from gradcheck_kit.side_by_side.moment import Moment, complete
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.rules import Rule
@@ -70,9 +71,9 @@ class Scene:
         twin = twin_of(self.trainee)
         if twin is None:
             return None
-        twin.load(parameters)
+        twin.load(copied(parameters))
         with undisturbed(twin):
-            loss = twin.loss_and_gradients(inputs, labels)
+            loss = twin.loss_and_gradients(handed(inputs), handed(labels))
         told = {name: offered(twin, name) for name in ("gradients", "activations")}
         seen = {name: None if method is None else copied(method()) for name, method in told.items()}
         return Moment(parameters, parameters, loss, seen["gradients"], activations=seen["activations"])
@@ -92,9 +93,9 @@ class Scene:
     def _in_float64(self, wide: Trainee, parameters: Named, inputs: Values) -> Moment:
         if self.branches:
             attend(wide, Replay(math.inf, self.branches))
-        wide.load(parameters)
+        wide.load(copied(parameters))
         with undisturbed(wide):
-            loss = wide.loss_and_gradients(inputs, self.labels)
+            loss = wide.loss_and_gradients(handed(inputs), handed(self.labels))
         told = (offered(wide, name) for name in ("gradients", "activations"))
         gradients, activations = (None if method is None else copied(method()) for method in told)
         return Moment(parameters, parameters, loss, complete(gradients, parameters), activations=activations)
@@ -129,8 +130,8 @@ class Scene:
         load_state, set_gradients, state_of = (offered(twin, m) for m in ("load_state", "set_gradients", "state"))
         if None in (load_state, set_gradients, state_of):
             return None
-        load_state(mine.before, state)
-        set_gradients(mine.gradients)
+        load_state(copied(mine.before), copied(state))
+        set_gradients(copied(mine.gradients))
         twin.step()
         return Moment(
             mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of() or {})

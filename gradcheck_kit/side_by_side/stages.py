@@ -152,7 +152,8 @@ def _batch(scene: Scene) -> Iterator[Apart]:
         return  # in another order: the same batch
     for name in ("inputs", "labels"):
         if name in mine and name in theirs:
-            cast = scene.held_roundoff if scene.digits.mixed and name == "inputs" else 0.0
+            floating = np.asarray(theirs[name]).dtype.kind == "f"  # inputs, and the targets of a regression
+            cast = scene.held_roundoff if scene.digits.mixed and floating else 0.0
             yield Apart("batch", name, relative(theirs[name], mine[name]), cast)
 
 

@@ -23,13 +23,14 @@ Layout = Mapping[str, tuple[str, bool]]
 
 
 class TorchTrainee:
-    """A classifier: `module(inputs)` gives logits, `loss(logits, labels)` a scalar.
+    """A module and its optimiser: `loss(module(inputs), labels)` is a scalar.
 
     Args:
         name: what reports call it.
         module: on its device and in its dtype.
         optimizer: over the module's parameters.
-        loss: of logits and integer labels.
+        loss: of what the module returns and the labels. Integer labels (classes) come as int64, floating-point ones
+            (targets of a regression) in the module's dtype.
         layout: schedule name → (the module's parameter name, whether it is the transpose, as `nn.Linear`'s weight is);
             left out, the schedule has the module's own names and shapes.
         autocast: the dtype to which `torch.autocast` may round products of the forward, and so their gradients'; the
@@ -158,6 +159,9 @@ class TorchTrainee:
         return torch.tensor(inputs, dtype=self._dtype, device=self._place)
 
     def _labels(self, labels: Values) -> Tensor:
+        """Classes as int64; floating-point targets as they are, never cut off to whole numbers."""
+        if np.asarray(labels).dtype.kind == "f":
+            return self._tensor(labels)
         return torch.tensor(labels, dtype=torch.int64, device=self._place)
 
 

@@ -14,6 +14,7 @@ from gradcheck_kit.side_by_side.distance import distance, losses_apart
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.each_step import count_lost, judge
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
+from gradcheck_kit.side_by_side.given import expect_trainee, expected_batch, handed
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.repeatability import not_repeated
@@ -23,7 +24,7 @@ from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadow import Shadows
 from gradcheck_kit.side_by_side.summary import summary
 from gradcheck_kit.side_by_side.trace import Trace
-from gradcheck_kit.side_by_side.trainee import Trainee, Values, offered, under
+from gradcheck_kit.side_by_side.trainee import Trainee, Values, copied, offered, under
 from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import UsageError
 
@@ -58,6 +59,9 @@ class TrainingRun:
         repeat: bool = False,
         precision: str | None = None,
     ) -> None:
+        expect_trainee("reference", reference)
+        expect_trainee("candidate", candidate)
+        batch = expected_batch(batch)
         names, dtypes = (reference.name, candidate.name), (reference.dtype, candidate.dtype)
         self.digits = Digits.of(names, dtypes, precision)
         self._sides = (reference, candidate)
@@ -67,7 +71,7 @@ class TrainingRun:
         self._branches: list[Branch] = []
         self.trace = Trace()
         for side in self._sides:
-            side.load(schedule.parameters)
+            side.load(copied(schedule.parameters))
         ours = all(type(side).__module__.startswith(__package__ or "?") for side in self._sides)
         self._shadows = Shadows(reference, schedule, batch, self._unit_roundoff, notes=self.trace.notes)
         self._shadows.begin(0 if self.digits.stepwise else shadows, ours)
@@ -159,8 +163,9 @@ class TrainingRun:
                 lead = replays[0].branches if replays else None
                 replays.append(Replay(drift(self._unit_roundoff, step, factor), lead, step))
                 offered(side, "attend")(replays[-1])
+            mine = handed(inputs), handed(labels)
             started = time.perf_counter()
-            losses.append(side.loss_and_gradients(inputs, labels))
+            losses.append(side.loss_and_gradients(*mine))
             spent = time.perf_counter() - started
             if replaying:
                 offered(side, "attend")(None)
