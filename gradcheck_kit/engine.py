@@ -56,6 +56,7 @@ The differences come before the batch: what is wrong at the point itself they ex
 
 BY_NAME = QUESTIONS | {kink.QUESTION: kink.ask}
 """All of these and those that are asked only by name."""
+UNPAIRED = "the forward reads this array, and no gradient is beside it, as dW is beside W"
 
 
 def examine(  # noqa: PLR0913 - options, by keyword alone
@@ -251,9 +252,10 @@ def _told(findings: list[Finding], lacking: Sequence[str]) -> list[Finding]:
 
 
 def _left_out(asked: Sequence[str], subject: Subject) -> list[str]:
-    """The questions that nobody wanted; the double backward is named only where there could be one."""
+    """What has no gradient, and the questions that nobody wanted; the double backward is named only where there could be one."""
     second = double_backward.QUESTION
-    names = [name for name in QUESTIONS if name not in asked and name != second]
+    names = [f"{name} ({UNPAIRED})" for name in subject.unpaired]
+    names += [name for name in QUESTIONS if name not in asked and name != second]
     return names if second in asked or subject.recorded is None else [*names, f"{second} (order=2)"]
 
 

@@ -122,6 +122,7 @@ class Subject:
         poisoned: for each kind of poison a context in which uninitialised memory is filled with it.
         stacked: the forward at several points in one call, where that has been asked for.
         batch: the inputs whose first axis is the batch; where none is named the forward is asked.
+        unpaired: arrays of a layer that its forward reads and that have no gradient beside them: not checked.
         origin: what it was made of; None for one that was put together by hand.
     """
 
@@ -144,6 +145,7 @@ class Subject:
     poisoned: Mapping[str, Callable[[], AbstractContextManager[Any]]] = field(default_factory=dict)
     stacked: Stacked | None = None
     batch: tuple[str, ...] = ()
+    unpaired: tuple[str, ...] = ()
     origin: Origin | None = None
 
     def __post_init__(self) -> None:

@@ -78,6 +78,7 @@ def subject_of(
         positional=arguments.placed,
         session=randomness.session,
         sharing=twin.sharing,
+        unpaired=twin.unpaired,
         forward_mode=_forward_mode(twin),
         batch=tuple(batch),
         origin=Origin(
@@ -120,6 +121,7 @@ class _Twin:
 
     def __post_init__(self) -> None:
         self.places: dict[str, tuple[Place, Place]] = {}
+        self.unpaired: tuple[str, ...] = ()
 
     def find_parameters(self) -> None:
         """Declared ones, and attribute pairs, which show only after a backward; of the layers inside as well."""
@@ -148,13 +150,28 @@ class _Twin:
             return False
         if not bool((self.library.vector(before) != 0).any()):
             return False
-        value, outputs = self._copied(array), self.forward(self.arguments.arrays)
-        if value is None:
-            return False
+        value = self._copied(array)
+        return value is not None and not self._moves_outputs(array, value)
+
+    def _moves_outputs(self, array: Place, value: Array) -> bool:
+        """Whether the forward reads this array, of this value: other numbers there give other outputs."""
+        outputs = self.forward(self.arguments.arrays)
         array.write(self.layer, self.library.moved(value, value + 1.0, 0.5), self.library, self.title, array.name)
-        moved = self.forward(self.arguments.arrays)
-        array.write(self.layer, value, self.library, self.title, array.name)
-        return all(self.library.identical(outputs[name], moved[name]) for name in outputs)
+        try:
+            moved = self.forward(self.arguments.arrays)
+        finally:
+            array.write(self.layer, value, self.library, self.title, array.name)
+        return not all(self.library.identical(outputs[name], moved[name]) for name in outputs)
+
+    def _read_alone(self, array: Place) -> bool:
+        """Whether this array without a gradient is read all the same; not known of one that cannot be moved."""
+        value = self._copied(array)
+        if value is None or self.library.dtype(value) not in FORMATS:
+            return False
+        try:
+            return self._moves_outputs(array, value)
+        except Exception:  # the user's own code at numbers that it does not expect, or a property that takes none
+            return False
 
     def _add_all(self, found: Sequence[tuple[Place, Place]]) -> None:
         for array, gradient in found:
@@ -177,6 +194,8 @@ class _Twin:
             with self.randomness.replayed("backward"):
                 self.layer.backward(self._structure.packed(ones))
         beside = {path: {name: gradient_of(name, owner) for name in kept[path]} for path, owner in owners}
+        alone = [Place(None, n, path) for path, found in beside.items() for n, gradient in found.items() if not gradient]
+        self.unpaired = tuple(place.name for place in alone if self._read_alone(place))
         return {
             path: [(Place(None, n, path), Place(None, gradient, path)) for n, gradient in found.items() if gradient]
             for path, found in beside.items()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gradcheck_kit.checks import directional
+from gradcheck_kit.engine import UNPAIRED
 from gradcheck_kit.exploration.trial import Outcome, Trial
 from gradcheck_kit.report import Exploration, Finding, Report
 from gradcheck_kit.verdict import Verdict
@@ -24,7 +25,7 @@ def over_all(trials: Sequence[Trial], summary: Exploration) -> Report:
         findings=tuple(findings),
         require=max(report.require for report in reports),
         dtype=" and ".join(dict.fromkeys(report.dtype for report in reports)),
-        not_asked=(),
+        not_asked=tuple(dict.fromkeys(item for r in reports for item in r.not_asked if item.endswith(f"({UNPAIRED})"))),
         exploration=summary,
     )
 
