@@ -252,7 +252,7 @@ def _told(findings: list[Finding], lacking: Sequence[str]) -> list[Finding]:
 
 
 def _left_out(asked: Sequence[str], subject: Subject) -> list[str]:
-    """What has no gradient, and the questions that nobody wanted; the double backward is named only where there could be one."""
+    """Arrays without a gradient, and questions that nobody wanted; a double backward only where there could be one."""
     second = double_backward.QUESTION
     names = [f"{name} ({UNPAIRED})" for name in subject.unpaired]
     names += [name for name in QUESTIONS if name not in asked and name != second]

@@ -143,12 +143,12 @@ class Reproduction:
         for lines in (self.lines, self.packed, self.outline):
             if lines and len(lines) < room:
                 return ["to repeat it:", *(f"  {line}" for line in lines)]
-        return ["to repeat it: paste the lines of `report.reproduction`"]
+        return ["to repeat it, with the report that `gk.examine` returns: print(*report.reproduction.lines, sep='\\n')"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """The answers to all questions about one subject.
+    """The answers to all questions about one subject. `str` tells them; `repr`, which tests and logs show, is a line.
 
     Attributes:
         subject: its name.
@@ -202,6 +202,13 @@ class Report:
 
     def __bool__(self) -> bool:
         return self.verdict is Verdict.PASS
+
+    def __repr__(self) -> str:
+        return f"<Report {' '.join(self._headline().split())}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython and notebooks show of a cell's value."""
+        printer.text(str(self))
 
     def __str__(self) -> str:
         lines = [self._headline()]

@@ -39,12 +39,19 @@ def resolve(
 
 
 def _belongs_to_torch(target: Any, inputs: Sequence[Any]) -> bool:
-    """Whether torch's autograd supplies the VJP. torch is not imported to find out."""
+    """Whether torch's autograd supplies the VJP. torch is not imported to find out.
+
+    Raises:
+        UsageError: the target is an instance of an `autograd.Function`, which torch never calls.
+    """
     torch = sys.modules.get("torch")
     if torch is None:
         return False
     if isinstance(target, torch.nn.Module):
         return True
+    if isinstance(target, torch.autograd.Function):
+        name = type(target).__name__
+        raise UsageError(f"this is an instance of the autograd.Function {name}; pass the class itself, {name}")
     if inspect.isclass(target) and issubclass(target, torch.autograd.Function):
         return True
     layer = hasattr(target, "forward") and hasattr(target, "backward")
@@ -55,6 +62,9 @@ def _no_gradient(target: Any, inputs: Sequence[Any]) -> str:
     kinds = ", ".join(type(value).__name__ for value in inputs) or "no inputs"
     if any(type(value).__module__.startswith(("jax", "jaxlib")) for value in inputs):
         return "JAX arrays are not supported yet; pass NumPy arrays and vjp=lambda u, *x: jax.vjp(f, *x)[1](u)"
+    if callable(target) and callable(getattr(target, "backward", None)):
+        name = type(target).__name__
+        return f"{name} has a backward and no forward; write `forward = __call__` into its class"
     if callable(target):
         name = getattr(target, "__name__", type(target).__name__)
         return (

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradcheck_kit.adapters.gradients import expect_vjp, matched_gradients
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.sharing import shared_memory
 from gradcheck_kit.adapters.signature import (
     Structure,
-    expect_call,
     given_names,
-    matched_gradients,
     named_arguments,
     named_outputs,
 )
@@ -47,7 +46,7 @@ def subject_of(
         if not callable(value):
             raise UsageError(f"{argument} is a {type(value).__name__}; pass a function")
     title = name or str(getattr(forward, "__name__", type(forward).__name__))
-    expect_call("vjp, called as vjp(cotangent, *inputs),", vjp, [None, *inputs])
+    expect_vjp(vjp, inputs)
     library = library_of(inputs)
     arguments = named_arguments(title, forward, inputs, names, library)
     differentiable = tuple(arguments.differentiable(library))

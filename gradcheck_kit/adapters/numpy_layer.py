@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradcheck_kit.adapters.gradients import expect_backward, matched_gradients
 from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.parameters import Path, Place, arrays_of, declared, gradient_of, is_gradient, layers_inside
@@ -15,12 +16,13 @@ from gradcheck_kit.adapters.signature import (
     Structure,
     expect_outputs,
     given_names,
-    matched_gradients,
     named_arguments,
     named_outputs,
 )
 from gradcheck_kit.space import FORMATS, Array, Arrays, Library
 from gradcheck_kit.subject import ForwardMode, Origin, Shared, Subject, UsageError
+
+BESIDE = "; the gradient of a parameter W stands beside it, as self.dW or in self.grads"
 
 
 def subject_of(
@@ -47,11 +49,13 @@ def subject_of(
         batch: the inputs whose first axis is the batch; by default the forward is asked.
 
     Raises:
-        UsageError: the layer cannot be copied, its parameters cannot be set, or an input is of no usable kind.
+        UsageError: the layer cannot be copied, its parameters cannot be set, its backward does not take one cotangent,
+            or an input is of no usable kind.
     """
     title = name or type(layer).__name__
     library = library_of(inputs)
     arguments = named_arguments(title, layer.forward, inputs, names, library)
+    expect_backward(title, layer.backward)
     randomness = randomness_of(library, inputs)
     twin = _Twin(title, library, _copied(layer, title), arguments, randomness)
     randomness.adopt(twin.layer)
@@ -194,7 +198,7 @@ class _Twin:
             with self.randomness.replayed("backward"):
                 self.layer.backward(self._structure.packed(ones))
         beside = {path: {name: gradient_of(name, owner) for name in kept[path]} for path, owner in owners}
-        alone = [Place(None, n, path) for path, found in beside.items() for n, gradient in found.items() if not gradient]
+        alone = [Place(None, n, path) for path, found in beside.items() for n, pair in found.items() if pair is None]
         self.unpaired = tuple(place.name for place in alone if self._read_alone(place))
         return {
             path: [(Place(None, n, path), Place(None, gradient, path)) for n, gradient in found.items() if gradient]
@@ -247,7 +251,7 @@ class _Twin:
         with self.randomness.replayed("backward"):
             returned = self.layer.backward(self._structure.packed(cotangents))
         inputs = self.arguments.differentiable(self.library)
-        gradients = matched_gradients(self.title, self.library, returned, self.arguments.names, inputs)
+        gradients = matched_gradients(self.title, self.library, returned, self.arguments.names, inputs, BESIDE)
         for name, (_, place) in self.places.items():
             gradients[name] = place.read(self.layer)
         return gradients

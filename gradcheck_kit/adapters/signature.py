@@ -55,10 +55,16 @@ def named_arguments(
         elif isinstance(value, str | int | float | None):
             constants[name] = value
         else:
-            raise UsageError(f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs")
+            raise UsageError(_no_array(name, value, library))
         if name in arrays:
             _reject_format(name, library.dtype(arrays[name]))
     return Arguments(tuple(chosen), arrays, constants)
+
+
+def _no_array(name: str, value: Any, library: Library) -> str:
+    if library.name == "torch" and isinstance(value, np.ndarray):
+        return f"{name} is a NumPy array; pass a tensor, such as torch.from_numpy({name})"
+    return f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs"
 
 
 def expect_call(what: str, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
@@ -200,45 +206,3 @@ def expect_outputs(subject: str, library: Library, outputs: Arrays, cotangents: 
             f"{subject}: the forward returned ({now}) where it had returned ({before}); "
             "the same inputs have to give the same number, shapes and dtypes of outputs every time"
         )
-
-
-def matched_gradients(
-    subject: str, library: Library, returned: Any, inputs: Sequence[str], differentiable: Sequence[str]
-) -> dict[str, Array | None]:
-    """What a backward returned, by input: one for every input, or one for every differentiable input, or a dict.
-
-    Raises:
-        UsageError: the number or kind of what was returned fits neither.
-    """
-    if isinstance(returned, Mapping):
-        unknown = [key for key in returned if key not in inputs]
-        if unknown:
-            raise UsageError(
-                f"{subject}: the backward returned a gradient for {unknown[0]!r}; inputs: {', '.join(inputs)}"
-            )
-        return {name: _gradient(subject, library, name, returned.get(name)) for name in differentiable}
-    values = list(returned) if isinstance(returned, tuple | list) else [returned]
-    if len(values) == len(inputs):
-        order: Sequence[str] = inputs
-    elif len(values) == len(differentiable):
-        order = differentiable
-    elif len(values) < len(differentiable):
-        order = inputs[: len(values)]  # the rest got no gradient, which claims that it is zero
-    else:
-        raise UsageError(
-            f"{subject}: the backward returned {len(values)} gradients for {len(inputs)} inputs "
-            f"({', '.join(inputs)}); return one for each, None where there is none"
-        )
-    by_name = dict(zip(order, values, strict=True))
-    return {name: _gradient(subject, library, name, by_name.get(name)) for name in differentiable}
-
-
-def _gradient(subject: str, library: Library, name: str, value: Any) -> Array | None:
-    if value is None:
-        return None
-    if library.name == "numpy" and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not library.owns(value):
-        kind = type(value).__name__
-        raise UsageError(f"{subject}: the backward returned a {kind} for {name}; return a {library.name} array")
-    return np.asarray(value) if library.name == "numpy" else value

@@ -34,7 +34,7 @@ def subject_of(
     are. torch's random state is the same in every evaluation, so dropout is one fixed function.
 
     Args:
-        target: an `nn.Module`, a subclass of `torch.autograd.Function`, or a callable on tensors.
+        target: an `nn.Module`, a subclass of `torch.autograd.Function` or its `apply`, or a callable on tensors.
         inputs: tensors, on their own device and in their own dtype; integer and boolean ones are held fixed.
         names: names for the inputs, by default those of the forward's signature.
         name: what messages call the subject.
@@ -43,9 +43,13 @@ def subject_of(
             point does not fill the device, at the price of as many copies of what moves.
 
     Raises:
-        UsageError: an input is no tensor (or plain number), or there is nothing to differentiate.
+        UsageError: an input is no tensor (or plain number), there is nothing to differentiate, or the target is a
+            module's class.
     """
+    target = _function_of(target)
     title = name or str(getattr(target, "__name__", type(target).__name__))
+    if inspect.isclass(target) and issubclass(target, torch.nn.Module):
+        raise UsageError(f"{title} is a class; pass an instance, such as {title}(...)")
     library = Torch()
     if torch.is_inference_mode_enabled():
         raise UsageError("torch.inference_mode() is on, and autograd is off with it; check outside of it")
@@ -67,6 +71,13 @@ def subject_of(
     places = {public: (None, own) for public, own in zip(parameters, trainable(target), strict=True)}
     origin = Origin("module", target, names=given_names(names), constants=arguments.constants, places=places)
     return replace(subject, batch=tuple(batch), stacked=subject.stacked if vmap else None, origin=origin)
+
+
+def _function_of(target: Any) -> Any:
+    """The `autograd.Function` whose bound `apply` this is: it has a name and the inputs' names; else the target."""
+    owner = getattr(target, "__self__", None)
+    of_function = inspect.isclass(owner) and issubclass(owner, torch.autograd.Function)
+    return owner if of_function and getattr(target, "__name__", "") == "apply" else target
 
 
 def trainable(target: Any) -> list[str]:

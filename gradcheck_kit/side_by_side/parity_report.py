@@ -34,7 +34,7 @@ class SideReport:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ParityReport:
     """What two training runs have in common.
 
@@ -117,6 +117,13 @@ class ParityReport:
         if FORMATS[self.dtype].half and first.stage is None:
             return False
         return self.replayed or (self.dtype == "float64" and self.precision is None)
+
+    def __repr__(self) -> str:
+        return f"<ParityReport {str(self).splitlines()[0]}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython and notebooks show of a cell's value."""
+        printer.text(str(self))
 
     def __str__(self) -> str:
         """What a person reads: the verdict; when, where and why they parted; the ledger; the facts beside."""

@@ -1,0 +1,180 @@
+"""Layers as courses and ports write them: what cannot be checked says what to type, what is not checked is told."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import gradcheck_kit as gk
+from gradcheck_kit.engine import UNPAIRED
+from gradcheck_kit.subject import UsageError
+
+Array = np.ndarray[Any, Any]
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(4, 3))
+
+
+class Affine:
+    """Its gradient is kept as `gW`, a name that nobody can guess."""
+
+    def __init__(self) -> None:
+        self.W, self.unread, self.mean = np.ones((3, 2)), np.ones(7), 0.0
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.W
+
+    def backward(self, cotangent: Array) -> Any:
+        self.gW = 3 * self.x.T @ cotangent  # three times too large
+        return cotangent @ self.W.T
+
+
+class Spelled(Affine):
+    def backward(self, cotangent: Array) -> Any:
+        self.dW = self.x.T @ cotangent
+        return cotangent @ self.W.T
+
+
+class Outer:
+    def __init__(self) -> None:
+        self.layers = [Affine()]
+
+    def forward(self, x: Array) -> Array:
+        return self.layers[0].forward(x)
+
+    def backward(self, cotangent: Array) -> Any:
+        return self.layers[0].backward(cotangent)
+
+
+class Unmovable(Affine):
+    """A forward that takes its own numbers alone: they cannot be moved, so nothing is known of them."""
+
+    def forward(self, x: Array) -> Array:
+        assert np.all(self.W == 1)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [(Affine(), ["W"]), (Outer(), ["layers[0].W"]), (Spelled(), []), (Unmovable(), [])],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_array_that_the_forward_reads_without_a_gradient_is_told_as_not_checked(layer: Any, told: list[str]) -> None:
+    """It would pass for a parameter that was checked. What the forward does not read is no parameter."""
+    report = gk.check(layer, X)
+    assert [item for item in report.not_asked if UNPAIRED in item] == [f"{name} ({UNPAIRED})" for name in told]
+    searched = gk.explore(layer, x=("n", 3), max_examples=2)
+    assert [item for item in searched.not_asked if UNPAIRED in item] == [f"{name} ({UNPAIRED})" for name in told]
+    inner = layer.layers[0] if isinstance(layer, Outer) else layer
+    assert np.all(inner.W == 1)
+
+
+class Loss:
+    def forward(self, x: Array) -> Any:
+        self.x = x
+        return np.square(x).mean()
+
+    def backward(self) -> Array:
+        return 2 * self.x / self.x.size
+
+
+class TwoOutputs:
+    def forward(self, x: Array) -> Any:
+        self.x = x
+        return x**2, np.sin(x)
+
+    def backward(self, of_square: Array, of_sine: Array) -> Array:
+        return 2 * self.x * of_square + np.cos(self.x) * of_sine
+
+
+class All(Affine):
+    def backward(self, cotangent: Array) -> Any:
+        return cotangent @ self.W.T, self.x.T @ cotangent
+
+
+class Called:
+    def __call__(self, x: Array) -> Array:
+        self.x = x
+        return x**2
+
+    def backward(self, cotangent: Array) -> Array:
+        return 2 * self.x * cotangent
+
+
+def affine_forward(x: Array, w: Array) -> Any:
+    return x @ w, (x, w)
+
+
+def affine_backward(cotangent: Array, cache: Any) -> Any:
+    x, w = cache
+    return cotangent @ w.T, x.T @ cotangent
+
+
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, factor: float) -> torch.Tensor:
+        ctx.factor = factor
+        return x * factor
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
+        return 2 * cotangents[0] * ctx.factor, None
+
+
+TENSOR = torch.tensor(X)
+W = np.ones((3, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        pytest.param(lambda: gk.check(Loss(), X), "Loss.backward is called as backward(cotangent)", id="loss"),
+        pytest.param(lambda: gk.check(TwoOutputs(), X), "one tuple for several outputs", id="two outputs"),
+        pytest.param(lambda: gk.check(All(), X), "stands beside it, as self.dW or in self.grads", id="all returned"),
+        pytest.param(lambda: gk.check(Called(), X), "write `forward = __call__`", id="called"),
+        pytest.param(
+            lambda: gk.check(affine_forward, X, W, vjp=affine_backward), "lambda u, *x: backward(u", id="cache"
+        ),
+        pytest.param(lambda: gk.check(nn.Linear, TENSOR), "Linear is a class; pass an instance", id="module class"),
+        pytest.param(lambda: gk.check(nn.Linear(3, 2), X), "torch.from_numpy(input)", id="array"),
+    ],
+)
+def test_what_cannot_be_checked_so_says_what_to_type(call: Any, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call()
+    assert told in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_an_instance_of_an_autograd_function_is_told_to_be_its_class() -> None:
+    with pytest.raises(UsageError, match="pass the class itself, Doubled"):
+        gk.check(Doubled(), TENSOR, 2.0)
+
+
+def test_a_backward_that_takes_the_cache_of_its_forward_is_checked_as_the_error_says() -> None:
+    def of(backward: Any) -> gk.Report:
+        return gk.examine(lambda *x: affine_forward(*x)[0], X, W, vjp=lambda u, *x: backward(u, affine_forward(*x)[1]))
+
+    assert of(affine_backward)
+    assert not of(lambda u, cache: (affine_backward(u, cache)[0], 2 * affine_backward(u, cache)[1]))
+
+
+def test_the_apply_of_an_autograd_function_is_reported_by_the_names_of_the_function() -> None:
+    report = gk.examine(Doubled.apply, TENSOR, 2.0)
+    assert (report.subject, [f.input for f in report.findings if not f.verdict]) == ("Doubled", ["x"])
+    assert report.to_dict()["findings"] == gk.examine(Doubled, TENSOR, 2.0).to_dict()["findings"]
+
+
+def test_a_report_shows_as_a_line_in_a_log_and_whole_in_a_notebook() -> None:
+    """The one line is what pytest shows of `assert gk.examine(...)`."""
+    report = gk.examine(Doubled, TENSOR, 2.0)
+    assert repr(report) == "<Report FAIL Doubled: the backward pass is wrong (x)>"
+    shown: list[str] = []
+
+    class Printer:
+        text = staticmethod(shown.append)
+
+    report._repr_pretty_(Printer(), cycle=False)
+    assert shown == [str(report)]
