@@ -25,6 +25,7 @@ from gradcheck_kit.spelling import closest, did_you_mean
 from gradcheck_kit.subject import Subject, UsageError
 
 EXAMPLES = 200
+OR_CONSTANT = "\n  what is no array is typed --constant NAME=VALUE in place of --param"
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,11 @@ def _report(
         _expect_names(target, [*arrays, *inputs.constants, *(demands.wrt or ())], options.target)
         return recorded.checked(target, vjp, arrays, inputs.constants, demands, seed)
     if not inputs.axes:
+        words = what_to_type(target)
         raise UsageError(
             f"{options.target} needs inputs; type the axes of each, as in x=n,3 with n of any length\n"
-            f"  gradcheck-kit check {options.target} {' '.join(what_to_type(target))}"
+            f"  gradcheck-kit check {options.target} {' '.join(words)}"
+            f"{OR_CONSTANT if any(word.startswith('--param') for word in words) else ''}"
         )
     _expect_names(target, [*inputs.axes, *inputs.constants, *(demands.wrt or ())], options.target)
     with Progress("inputs tried", examples, options.quiet) as progress:

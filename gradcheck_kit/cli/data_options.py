@@ -18,7 +18,10 @@ def add_to(commands: Any) -> None:
     """Add the command to argparse's subparsers."""
     parser = commands.add_parser("data", help="fetch or verify MNIST", description=DESCRIPTION)
     parser.add_argument(
-        "action", choices=tuple(ACTIONS), help="; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
+        "action",
+        choices=tuple(ACTIONS),
+        metavar="where|verify|fetch",
+        help="; ".join(f"{name}: {what}" for name, what in ACTIONS.items()),
     )
     parser.add_argument("--mnist-dir", type=Path, metavar="DIR", help="where the four MNIST files are")
     parser.set_defaults(run=_run)

@@ -18,7 +18,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "report", help="show saved reports, or merge several", description=DESCRIPTION, epilog=MEANING
     )
-    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", parser_class=type(parser))
+    actions = parser.add_subparsers(title="actions", required=True, metavar="show|merge", parser_class=type(parser))
     show = actions.add_parser("show", help="print a saved report, or write it in another form", epilog=MEANING)
     show.add_argument("files", nargs=1, type=Path, metavar="FILE.json", help="a saved report")
     add_output_to(show)

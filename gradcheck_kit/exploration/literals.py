@@ -8,6 +8,7 @@ from gradcheck_kit.checks import kink
 from gradcheck_kit.exploration.construction import Call, Construction
 from gradcheck_kit.exploration.structure import Example, NDArray
 from gradcheck_kit.literals import Literal
+from gradcheck_kit.reproduction.names import Names
 
 
 def literal(array: NDArray) -> Literal:
@@ -30,19 +31,21 @@ def assignments(name: str, array: NDArray, layout: str, torch: bool, placed: str
 def to_paste(
     construction: Construction, example: Example, call: Call, constants: Mapping[str, Any], question: str, seed: int
 ) -> tuple[str, ...]:
-    """Lines that check the example again; the target goes by its own name, a lambda or an object by "target"."""
+    """Lines that check the example again; the target goes by its own name, imported where it can be, a lambda or an
+    object by "target"."""
     torch = sys.modules.get("torch")
     module = torch is not None and isinstance(call.made, torch.nn.Module)
     lines = ["import numpy as np", "import gradcheck_kit as gk"]
     if construction.torch or module:
         lines.append("import torch")
+    target, brought = _spelled(construction)
+    lines += brought
     device = construction.demands.device
     placed = "" if device is None else f".to({device!r})"
     for name, array in example.arrays.items():
         built = name in call.built
         tensor = construction.torch or (module and not built)
         lines += assignments(_variable(name), array, example.layout if built else "C", tensor, placed)
-    target = _spelled(construction)
     if construction.builds:
         if module:
             lines.append(f"torch.manual_seed({example.seed})")
@@ -67,9 +70,14 @@ def to_paste(
     return tuple(lines)
 
 
-def _spelled(construction: Construction) -> str:
-    name = getattr(construction.target, "__name__", "target")
-    return str(name) if str(name).isidentifier() else "target"
+def _spelled(construction: Construction) -> tuple[str, list[str]]:
+    """The target's name, and the lines that import it or say that it has to be defined."""
+    name = str(getattr(construction.target, "__name__", "target"))
+    if not name.isidentifier() or name == "target":
+        return "target", []
+    names = Names()
+    spelled = names.of(construction.target, "target")
+    return spelled, [*names.imports, *names.wanted]
 
 
 def _argument(name: str, example: Example, constants: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ class JaxTrainee:
         loss: `loss(parameters, inputs, labels)`, a scalar.
         update: `update(parameters, gradients, state, step)` → (parameters, state), the step counted from 1, the state a
             dict as `Offers.state` has it, "<parameter>/<kind>", empty before the first.
-        logits: `logits(parameters, inputs)`, for the accuracy; left out, it is nan.
+        logits: `logits(parameters, inputs)`, for the accuracy; left out, or in a regression, it is nan.
         dtype: "float64" or "float32".
         jit: whether loss and gradients are compiled.
         rule: the update's formula, where it is one that `rules` knows.
@@ -84,7 +84,7 @@ class JaxTrainee:
         self._parameters, self._state = self._update(self._parameters, self._gradients, self._state, self._steps)
 
     def accuracy(self, inputs: Values, labels: Values) -> float:
-        if self._logits is None:
+        if self._logits is None or np.asarray(labels).dtype.kind == "f":
             return float("nan")
         predicted = np.asarray(self._logits(self._parameters, self._array(inputs))).argmax(axis=1)
         return float(np.mean(predicted == labels))

@@ -1,6 +1,7 @@
 """A torch module and its optimiser as a trainee."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -86,6 +87,9 @@ class TorchTrainee:
 
     @torch.no_grad()
     def accuracy(self, inputs: Values, labels: Values) -> float:
+        """The share of right classes; nan for floating-point labels, the targets of a regression."""
+        if np.asarray(labels).dtype.kind == "f":
+            return math.nan
         modes = [(module, module.training) for module in self._module.modules()]
         self._module.eval()
         try:
