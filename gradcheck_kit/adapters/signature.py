@@ -63,7 +63,7 @@ def named_arguments(
 
 def _no_array(name: str, value: Any, library: Library) -> str:
     if library.name == "torch" and isinstance(value, np.ndarray):
-        return f"{name} is a ndarray of NumPy; pass a torch tensor, such as torch.from_numpy({name})"
+        return f"{name} is a ndarray; pass a torch array, such as torch.from_numpy({name})"
     return f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs"
 
 

@@ -132,3 +132,12 @@ def test_what_is_no_batch_function_is_told_with_what_to_pass(batch: Any, told: s
         trained(by_torch(), Linear(), batch)
     assert told in str(caught.value)
     assert "lambda i: (x[i], y[i])" in str(caught.value)
+
+
+def test_a_regression_has_no_share_of_right_answers() -> None:
+    """Its targets are no classes: the accuracy is told as not known, and the run goes on."""
+    reference = by_torch()
+    assert np.isnan(reference.accuracy(X, Y))
+    assert np.isfinite(reference.accuracy(X, np.zeros(len(X), np.int64)))
+    report = train_parity(reference, Linear(), Schedule(START, 40, 10, 3, 0), lambda i: (X[i], Y[i]), test=(X, Y))
+    assert report.verdict is Verdict.PASS

@@ -178,3 +178,21 @@ def test_a_report_shows_as_a_line_in_a_log_and_whole_in_a_notebook() -> None:
 
     report._repr_pretty_(Printer(), cycle=False)
     assert shown == [str(report)]
+
+
+class Halved:
+    def forward(self, x: Array) -> Array:
+        return 2 * x
+
+    def backward(self, cotangent: Array) -> Array:
+        return cotangent
+
+
+def test_the_lines_that_repeat_a_search_import_their_target_and_fail_alike() -> None:
+    """A class goes by its own name, which a fresh interpreter has to know."""
+    report = gk.explore(Halved, x=("n", 3), max_examples=3)
+    assert report.exploration is not None
+    lines = report.exploration.lines
+    assert [line for line in lines if line.startswith("from ")] == [f"from {__name__} import Halved"]
+    with pytest.raises(gk.GradientCheckError, match="Halved: the backward pass is wrong"):
+        exec("\n".join(lines), {})
