@@ -19,7 +19,10 @@ def ask(examination: Examination) -> list[Finding]:
     if forward is not None:
         name, spread = forward
         message = f"the forward gave two answers at the same inputs: {name} differs by {spread:.1g} of its size"
-        advice = "freeze its randomness, for example a Generator seeded inside the function"
+        advice = (
+            "freeze its randomness, for example a Generator seeded inside the function, and let no backward change "
+            "what the forward reads, as one does that also takes the step"
+        )
         return [Finding(QUESTION, Verdict.INCONCLUSIVE, f"{message}; {advice}")]
     first = examination.first_pull
     again = dict(subject.pullback(subject.point, first.cotangents))

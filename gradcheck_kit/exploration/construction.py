@@ -4,7 +4,7 @@ import copy
 import inspect
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -112,7 +112,7 @@ class Construction:
         """What is to be called for this example; a class or factory is called here.
 
         Raises:
-            UsageError: a name is no input, or an input has no value.
+            UsageError: a name is no input, or an input or an argument of the class has no value.
             Exception: whatever the class or factory raises.
         """
         values = {name: self._placed(example.arrays[name].copy(order="C")) for name in example.arrays}
@@ -123,9 +123,21 @@ class Construction:
         parameters = _parameters(self.target) or {}
         built = tuple(name for name in values if name in parameters)
         laid_out = {n: self._placed(example.laid_out(n)) if n in example.arrays else values[n] for n in built}
+        self._expect_all(parameters, built)
         made = self.target(**laid_out)
         made = self._in_dtype(made, example.dtype)
         return self._called(made, {n: v for n, v in values.items() if n not in built}, built)
+
+    def _expect_all(self, parameters: Mapping[str, inspect.Parameter], built: Sequence[str]) -> None:
+        """Raise a UsageError unless everything that the class is made with was given."""
+        starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        needed = [n for n, p in parameters.items() if p.default is p.empty and p.kind not in starred]
+        missing = [name for name in needed if name not in built]
+        if missing:
+            raise UsageError(
+                f"{self.title} is made with {', '.join(missing)} as well; say what to draw, such as "
+                f"{missing[0]}=('n', 3), or a value; or pass a function without arguments that makes it"
+            )
 
     def subject(self, call: Call) -> Subject:
         """The subject of a call."""

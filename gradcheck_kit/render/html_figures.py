@@ -8,6 +8,7 @@ from typing import Any
 from gradcheck_kit.render import svg
 from gradcheck_kit.render.svg import Point, text
 
+LETTER = 7.0  # of a label, in pixels: about
 CELL, WIDEST = 34.0, 300.0
 LEGEND = 4
 FAINTEST = 0.08
@@ -59,7 +60,7 @@ def ladder(name: str, held: Mapping[str, Any]) -> str:
     if held["error"] is not None:
         marks.append(_level(x, y.at(held["error"]), "dashed"))
         entries.append(("dashed", "bound"))
-    exact = f"; {len(apart) - len(points)} of {len(apart)} do not differ at all" if len(points) < len(apart) else ""
+    exact = f"; {len(apart) - len(points)} of {len(apart)} exact" if len(points) < len(apart) else ""
     title, x_label = f"V-curve of the differences along {name}", f"step h, relative to the input{exact}"
     return svg.plot(title, x, y, x_label, "distance from the derivative", [*marks, *svg.key(entries)])
 
@@ -111,8 +112,7 @@ def heat_map(name: str, held: Mapping[str, Any]) -> str:
     marks += [
         f'<text x="{svg.LEFT}" y="{bottom + 16:.0f}">0</text>',
         f'<text x="{right:.0f}" y="{bottom + 16:.0f}" text-anchor="end">{columns[-1] - 1}</text>',
-        f'<text x="{(svg.LEFT + right) / 2:.0f}" y="{bottom + 16:.0f}" text-anchor="middle">'
-        f"{text(_axes(held['shape']))}</text>",
+        _axis_name(_axes(held["shape"]), right, bottom + 16, len(str(columns[-1] - 1))),
     ]
     if len(held["shape"]) > 1:
         marks += [f'<text x="{svg.LEFT - 6}" y="{svg.TOP + 12}" text-anchor="end">0</text>']
@@ -120,6 +120,13 @@ def heat_map(name: str, held: Mapping[str, Any]) -> str:
         marks += [f'<text x="{svg.LEFT - 6}" y="{svg.TOP - 8}" text-anchor="end">axis 0</text>']
     marks += _legend(bottom + 34, held["least"], high)
     return svg.picture(f"wrong elements of {name}", svg.WIDTH, bottom + 84, marks)
+
+
+def _axis_name(words: str, right: float, y: float, digits: int) -> str:
+    """Between the first and the last index; beside the last where there is no room between them."""
+    if right - svg.LEFT > LETTER * (len(words) + digits + 5):
+        return f'<text x="{(svg.LEFT + right) / 2:.0f}" y="{y:.0f}" text-anchor="middle">{text(words)}</text>'
+    return f'<text x="{right + LETTER:.0f}" y="{y:.0f}">{text(words)}</text>'
 
 
 def shade(value: float | None, least: float | None, high: float) -> float | None:
