@@ -15,8 +15,8 @@ from gradcheck_kit.adapters import resolve
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.private_copy import private_copy
 from gradcheck_kit.exploration.demands import Demands
+from gradcheck_kit.exploration.own_dtype import OwnDtypeError, own_dtypes
 from gradcheck_kit.exploration.structure import DTYPES, Example
-from gradcheck_kit.space import FORMATS
 from gradcheck_kit.subject import Subject, UsageError
 
 
@@ -65,6 +65,7 @@ class Construction:
         self.target, self._vjp, self.has_vjp = target, vjp, vjp is not None
         self._names, self._constants, self.fixed = names, dict(constants), fixed
         self.demands = demands or Demands()
+        self._own = frozenset[str]()
         torch = sys.modules.get("torch")
         function = torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
         layer = callable(getattr(target, "forward", None))
@@ -90,15 +91,14 @@ class Construction:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """What is drawn: a layer that holds arrays of its own is asked in their dtype alone; modules are cast."""
+        """What is drawn: a layer that holds arrays of its own is asked in their dtype alone; modules are cast.
+
+        Of a class or factory that is known once it was called in another dtype (`OwnDtypeError`).
+        """
         if self.demands.dtype is not None:
             return (self.demands.dtype,)
-        if self.builds or self.torch:
-            return DTYPES
-        params = getattr(self.target, "params", None)
-        held = params if isinstance(params, dict) else getattr(self.target, "__dict__", {})
-        own = {str(v.dtype) for v in held.values() if isinstance(v, np.ndarray) and str(v.dtype) in FORMATS}
-        return (own.pop(),) if len(own) == 1 else DTYPES
+        own = self._own if self.builds or self.torch else own_dtypes(self.target)
+        return tuple(own) if len(own) == 1 else DTYPES
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -113,6 +113,7 @@ class Construction:
 
         Raises:
             UsageError: a name is no input, or an input or an argument of the class has no value.
+            OwnDtypeError: what was made holds arrays of another dtype, whatever it was given.
             Exception: whatever the class or factory raises.
         """
         values = {name: self._placed(example.arrays[name].copy(order="C")) for name in example.arrays}
@@ -125,6 +126,7 @@ class Construction:
         laid_out = {n: self._placed(example.laid_out(n)) if n in example.arrays else values[n] for n in built}
         self._expect_all(parameters, built)
         made = self.target(**laid_out)
+        self._expect_dtype(made, example.dtype)
         made = self._in_dtype(made, example.dtype)
         return self._called(made, {n: v for n, v in values.items() if n not in built}, built)
 
@@ -138,6 +140,13 @@ class Construction:
                 f"{self.title} is made with {', '.join(missing)} as well; say what to draw, such as "
                 f"{missing[0]}=('n', 3), or a value; or pass a function without arguments that makes it"
             )
+
+    def _expect_dtype(self, made: Any, dtype: str) -> None:
+        """Raise an OwnDtypeError where all arrays of the layer made are of one other dtype; `dtypes` knows from now."""
+        own = own_dtypes(made)
+        if self.demands.dtype is None and not self.torch and not self._own and len(own) == 1 and dtype not in own:
+            self._own = own
+            raise OwnDtypeError(f"the arrays that {self.title} makes are {next(iter(own))}")
 
     def subject(self, call: Call) -> Subject:
         """The subject of a call."""

@@ -16,6 +16,7 @@ from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.dependence import dependence
 from gradcheck_kit.exploration.figures import with_figures
 from gradcheck_kit.exploration.literals import literal, to_paste
+from gradcheck_kit.exploration.own_dtype import OwnDtypeError
 from gradcheck_kit.exploration.passing import over_all
 from gradcheck_kit.exploration.reduction import Reduction
 from gradcheck_kit.exploration.structure import Example, Structure, structures
@@ -54,15 +55,20 @@ class _Search:
         """Of an example that nobody drew: one that cannot even be called tells nothing."""
         try:
             return self.trial(example)
-        except UsageError as error:
+        except (UsageError, OwnDtypeError) as error:
             return Trial(Outcome.RAISED, obstacle=str(error))
 
     def visit(self, structure: Structure) -> Trial:
         """The trial of one structure; ends the search where it fails, or where nothing but exceptions is met."""
+        if structure.dtype not in self.construction.dtypes:
+            structure = replace(structure, dtype=self.construction.dtypes[0])
         if structure not in self.trials:
             if self.trials and self.spent():
                 raise _EndError
-            self.trials[structure] = self.trial(structure.example(self.arrays))
+            try:
+                self.trials[structure] = self.trial(structure.example(self.arrays))
+            except OwnDtypeError:  # from now on the construction knows its dtype
+                return self.visit(structure)
             self.demands.progress(len(self.trials))
         trial = self.trials[structure]
         if trial.outcome is Outcome.FAILED:
@@ -235,7 +241,10 @@ def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping
     def fails(candidate: Example) -> bool:
         if search.spent() or candidate.dtype not in search.construction.dtypes:
             return False
-        seen[id(candidate)] = again = search.trial(candidate)
+        try:
+            seen[id(candidate)] = again = search.trial(candidate)
+        except OwnDtypeError:
+            return False
         kept.append(candidate)
         return again.outcome is Outcome.FAILED and again.failure in alike
 

@@ -13,6 +13,7 @@ from gradcheck_kit.checks import contract, directional, kink
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.engine import examine
 from gradcheck_kit.exploration.construction import Call, Construction
+from gradcheck_kit.exploration.own_dtype import OwnDtypeError
 from gradcheck_kit.exploration.structure import Example
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import Cost, Finding, Report
@@ -84,7 +85,7 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
     try:
         call = construction.call(example)
         subject = construction.subject(call)
-    except UsageError:
+    except (UsageError, OwnDtypeError):
         raise
     except Exception as error:
         if call is not None and forward_works(call):

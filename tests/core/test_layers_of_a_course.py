@@ -196,3 +196,77 @@ def test_the_lines_that_repeat_a_search_import_their_target_and_fail_alike() -> 
     assert [line for line in lines if line.startswith("from ")] == [f"from {__name__} import Halved"]
     with pytest.raises(gk.GradientCheckError, match="Halved: the backward pass is wrong"):
         exec("\n".join(lines), {})
+
+
+class Made:
+    """Draws its own weights by sizes, as most courses write it; `dtype` says in which dtype, `factor` spoils dW."""
+
+    def __init__(self, n: int, m: int, dtype: str = "float64", factor: float = 1.0) -> None:
+        self.W = np.random.randn(n, m).astype(dtype)  # noqa: NPY002 - as courses write it
+        self._factor = self.W.dtype.type(factor)
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.W
+
+    def backward(self, cotangent: Array) -> Array:
+        self.dW = self.x.T @ cotangent * self._factor
+        return cotangent @ self.W.T
+
+
+class Stacked:
+    def __init__(self) -> None:
+        self.layers = [Made(3, 4), Made(4, 2)]
+
+    def forward(self, x: Array) -> Array:
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, cotangent: Array) -> Array:
+        for layer in reversed(self.layers):
+            cotangent = layer.backward(cotangent)
+        return cotangent
+
+
+class Mixed:
+    """Adds zeros of its own, in float64, to a gradient that should follow its weights' dtype."""
+
+    def __init__(self, W: Array) -> None:
+        self.W, self.zeros = W, np.zeros(3)
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.W
+
+    def backward(self, cotangent: Array) -> Array:
+        self.dW = self.x.T @ cotangent
+        return cotangent @ self.W.T + self.zeros
+
+
+@pytest.mark.parametrize(
+    ("target", "axes", "dtype"),
+    [
+        pytest.param(Made, {"n": 3, "m": 2}, "float64", id="class"),
+        pytest.param(Made, {"n": 3, "m": 2, "dtype": "float32"}, "float32", id="class in float32"),
+        pytest.param(lambda: Made(3, 2), {}, "float64", id="factory"),
+        pytest.param(Stacked, {}, "float64", id="class of layers"),
+        pytest.param(Stacked(), {}, "float64", id="layers inside"),
+    ],
+)
+def test_a_layer_with_weights_of_its_own_is_searched_in_their_dtype_alone(target: Any, axes: Any, dtype: str) -> None:
+    """Its gradients are in that dtype, whatever it is given: that is no fault of its backward."""
+    report = gk.explore(target, x=("n", 3), max_examples=12, **axes)
+    assert (report.verdict, report.dtype) == (gk.Verdict.PASS, dtype)
+
+
+def test_a_search_in_its_own_dtype_still_finds_the_bug_and_a_wrong_dtype_where_arrays_were_given() -> None:
+    spoilt = gk.explore(Made, x=("n", 3), n=3, m=2, dtype="float32", factor=2.0, max_examples=12)
+    assert [f.cause for f in spoilt.findings if not f.verdict] == ["constant-factor"]
+    mixed = gk.explore(Mixed, x=("n", 3), W=(3, "m"), max_examples=30)
+    assert [f.cause for f in mixed.findings if f.verdict is gk.Verdict.FAIL] == ["wrong-dtype"]
+
+
+def test_a_class_that_lacks_an_argument_is_told_before_anything_is_drawn() -> None:
+    with pytest.raises(UsageError, match="Made is made with m as well; .* a function without arguments"):
+        gk.explore(Made, x=("n", 3), n=3)
