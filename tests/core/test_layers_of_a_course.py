@@ -268,5 +268,5 @@ def test_a_search_in_its_own_dtype_still_finds_the_bug_and_a_wrong_dtype_where_a
 
 
 def test_a_class_that_lacks_an_argument_is_told_before_anything_is_drawn() -> None:
-    with pytest.raises(UsageError, match="Made is made with m as well; .* a function without arguments"):
+    with pytest.raises(UsageError, match=r"Made is made with m as well; .* a function without arguments"):
         gk.explore(Made, x=("n", 3), n=3)
