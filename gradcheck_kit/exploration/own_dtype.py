@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.adapters.parameters import layers_inside
-from gradcheck_kit.adapters.private_copy import held_by
 from gradcheck_kit.space import FORMATS
 
 

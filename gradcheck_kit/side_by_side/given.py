@@ -25,7 +25,8 @@ def expect_trainee(role: str, side: Any) -> None:
         raise UsageError(f"{role} is the class {side.__name__}; pass an instance, such as {side.__name__}(...)")
     missing = lacking(side)
     if missing and callable(getattr(side, "named_parameters", None)):
-        raise UsageError(f"{role} is a torch module; wrap it: TorchTrainee(name, module, optimizer, loss, layout)")
+        wrapped = "gradcheck_kit.torch.TorchTrainee(name, module, optimizer, loss, layout)"
+        raise UsageError(f"{role} is a torch module; pass {wrapped}")
     if missing:
         kind = type(side).__name__
         raise UsageError(f"{role}, of type {kind}, lacks {', '.join(missing)}; a trainee has them all")

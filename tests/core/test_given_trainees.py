@@ -112,7 +112,7 @@ class Unfinished:
     ("candidate", "told"),
     [
         pytest.param(Linear, "candidate is the class Linear; pass an instance, such as Linear(...)", id="class"),
-        pytest.param(nn.Linear(3, 2), "wrap it: TorchTrainee(name, module, optimizer, loss, layout)", id="module"),
+        pytest.param(nn.Linear(3, 2), "pass gradcheck_kit.torch.TorchTrainee(name, module,", id="module"),
         pytest.param(Unfinished(), "lacks parameters, loss_and_gradients, step, device; a trainee", id="unfinished"),
     ],
 )
