@@ -113,7 +113,6 @@ class Construction:
 
         Raises:
             UsageError: a name is no input, or an input or an argument of the class has no value.
-            OwnDtypeError: what was made holds arrays of another dtype, whatever it was given.
             Exception: whatever the class or factory raises.
         """
         values = {name: self._placed(example.arrays[name].copy(order="C")) for name in example.arrays}
@@ -126,7 +125,6 @@ class Construction:
         laid_out = {n: self._placed(example.laid_out(n)) if n in example.arrays else values[n] for n in built}
         self._expect_all(parameters, built)
         made = self.target(**laid_out)
-        self._expect_dtype(made, example.dtype)
         made = self._in_dtype(made, example.dtype)
         return self._called(made, {n: v for n, v in values.items() if n not in built}, built)
 
@@ -137,14 +135,14 @@ class Construction:
         missing = [name for name in needed if name not in built]
         if missing:
             raise UsageError(
-                f"{self.title} is made with {', '.join(missing)} as well; say what to draw, such as "
-                f"{missing[0]}=('n', 3), or a value; or pass a function without arguments that makes it"
+                f"{self.title} is made with {', '.join(missing)} as well; give it, as {missing[0]}=('n', 3) to be drawn or "
+                "as a value; or pass a function without arguments that makes it"
             )
 
-    def _expect_dtype(self, made: Any, dtype: str) -> None:
+    def expect_own_dtype(self, made: Any, dtype: str) -> None:
         """Raise an OwnDtypeError where all arrays of the layer made are of one other dtype; `dtypes` knows from now."""
-        own = own_dtypes(made)
-        if self.demands.dtype is None and not self.torch and not self._own and len(own) == 1 and dtype not in own:
+        own = own_dtypes(made) if self.builds and not self.torch and self.demands.dtype is None else frozenset[str]()
+        if not self._own and len(own) == 1 and dtype not in own:
             self._own = own
             raise OwnDtypeError(f"the arrays that {self.title} makes are {next(iter(own))}")
 

@@ -84,6 +84,7 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
     call: Call | None = None
     try:
         call = construction.call(example)
+        construction.expect_own_dtype(call.made, example.dtype)
         subject = construction.subject(call)
     except (UsageError, OwnDtypeError):
         raise

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import gradcheck_kit as gk
+from gradcheck_kit.cli import main
 from gradcheck_kit.engine import UNPAIRED
 from gradcheck_kit.subject import UsageError
 
@@ -270,3 +271,17 @@ def test_a_search_in_its_own_dtype_still_finds_the_bug_and_a_wrong_dtype_where_a
 def test_a_class_that_lacks_an_argument_is_told_before_anything_is_drawn() -> None:
     with pytest.raises(UsageError, match=r"Made is made with m as well; .* a function without arguments"):
         gk.explore(Made, x=("n", 3), n=3)
+
+
+def test_recorded_inputs_are_checked_in_the_dtype_in_which_they_were_recorded(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were chosen, not drawn: there a gradient in float64 for a float32 input is told."""
+    (tmp_path / "made.py").write_text(
+        "import numpy as np\n\n\nclass Made:\n    def __init__(self, n):\n        self.W = np.ones((n, 2))\n\n"
+        "    def forward(self, x):\n        self.x = x\n        return x @ self.W\n\n"
+        "    def backward(self, u):\n        self.dW = self.x.T @ u\n        return u @ self.W.T\n"
+    )
+    np.savez(tmp_path / "at.npz", x=X.astype(np.float32))
+    code = main(["check", f"{tmp_path / 'made.py'}:Made", "--input", str(tmp_path / "at.npz"), "--constant", "n=3"])
+    assert (code, "return it as float32" in capsys.readouterr().out) == (1, True)

@@ -185,7 +185,7 @@ RECORDED = {
     ),
     "an array of objects": ({"x": np.array([1, "a"], dtype=object)}, ("'x' holds Python objects", "dtype=np.float64")),
     "an array of another name": ({"xx": np.ones((4, 3))}, ("no 'xx'; did you mean 'x'?",)),
-    "an array that is lacking": ({"x": np.ones((4, 3)), "W": np.ones((3, 2))}, ("'b'", "cannot be built")),
+    "an array that is lacking": ({"x": np.ones((4, 3)), "W": np.ones((3, 2))}, ("made with b",)),
 }
 
 
