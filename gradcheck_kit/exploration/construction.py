@@ -135,8 +135,8 @@ class Construction:
         missing = [name for name in needed if name not in built]
         if missing:
             raise UsageError(
-                f"{self.title} is made with {', '.join(missing)} as well; give it, as {missing[0]}=('n', 3) to be drawn or "
-                "as a value; or pass a function without arguments that makes it"
+                f"{self.title} is made with {', '.join(missing)} as well; give it, as {missing[0]}=('n', 3) to be "
+                "drawn or as a value; or pass a function without arguments that makes it"
             )
 
     def expect_own_dtype(self, made: Any, dtype: str) -> None:
