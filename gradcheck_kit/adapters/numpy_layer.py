@@ -170,8 +170,8 @@ class _Twin:
     def _read_alone(self, array: Place) -> bool:
         """Whether this array without a gradient is read all the same; not known of one that cannot be moved."""
         value = self._copied(array)
-        if value is None or self.library.dtype(value) not in FORMATS:
-            return False
+        if value is None or self.library.dtype(value) not in FORMATS or self.library.shape(value) == ():
+            return False  # a plain number is a setting; put back as an array it would widen what it meets
         try:
             return self._moves_outputs(array, value)
         except Exception:  # the user's own code at numbers that it does not expect, or a property that takes none

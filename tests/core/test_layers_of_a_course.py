@@ -49,6 +49,19 @@ class Outer:
         return self.layers[0].backward(cotangent)
 
 
+class Scaled(Affine):
+    """A plain number: a setting, which stays what it is."""
+
+    def __init__(self, factor: float = 2.0) -> None:
+        self.factor = factor
+
+    def forward(self, x: Array) -> Array:
+        return self.factor * x
+
+    def backward(self, cotangent: Array) -> Any:
+        return self.factor * cotangent
+
+
 class Unmovable(Affine):
     """A forward that takes its own numbers alone: they cannot be moved, so nothing is known of them."""
 
@@ -70,6 +83,11 @@ def test_an_array_that_the_forward_reads_without_a_gradient_is_told_as_not_check
     assert [item for item in searched.not_asked if UNPAIRED in item] == [f"{name} ({UNPAIRED})" for name in told]
     inner = layer.layers[0] if isinstance(layer, Outer) else layer
     assert np.all(inner.W == 1)
+
+
+def test_a_plain_number_of_a_layer_does_not_widen_its_gradients() -> None:
+    assert gk.check(Scaled(), X.astype(np.float32)).not_asked == gk.check(Scaled(), X).not_asked
+    assert UNPAIRED not in " ".join(gk.check(Scaled(), X).not_asked)
 
 
 class Loss:
