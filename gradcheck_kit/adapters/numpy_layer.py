@@ -41,7 +41,8 @@ def subject_of(
     as well, as `layers[0].W`. They join the inputs under their own names (`param.W` where an input has that name).
 
     Args:
-        layer: an object with `forward(*inputs)` and `backward(cotangent)`; a method `jvp(*tangents)`, called after the
+        layer: an object with `forward(*inputs)` and `backward(cotangent)`; a method `zero_grad()` is called before
+            each backward, which may then add to the gradients that it holds; a method `jvp(*tangents)`, called after the
             forward with one tangent for every differentiable input, is checked too.
         inputs: NumPy arrays (or Python floats); integer and boolean ones are held fixed.
         names: names for the inputs, by default those of the forward's signature.
@@ -247,6 +248,7 @@ class _Twin:
         return self.library.shaped(0.0 * self.library.vector(like), like)
 
     def _returned(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
+        self._zero_grad()
         expect_outputs(self.title, self.library, self.forward(point), cotangents)
         with self.randomness.replayed("backward"):
             returned = self.layer.backward(self._structure.packed(cotangents))
@@ -255,3 +257,8 @@ class _Twin:
         for name, (_, place) in self.places.items():
             gradients[name] = place.read(self.layer)
         return gradients
+
+    def _zero_grad(self) -> None:
+        """As a training step begins: a layer that has this method may add to the gradients that it holds."""
+        if callable(getattr(self.layer, "zero_grad", None)):
+            self.layer.zero_grad()

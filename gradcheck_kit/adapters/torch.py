@@ -53,8 +53,10 @@ def subject_of(
     library = Torch()
     if torch.is_inference_mode_enabled():
         raise UsageError("torch.inference_mode() is on, and autograd is off with it; check outside of it")
+    _expect_dense(title, inputs)
     if isinstance(target, torch.nn.Module):
         arguments = named_arguments(title, target.forward, inputs, names, library)
+        _expect_plain(target, title)
         parameters, call, owner = _of_module(target, arguments)
         kept: list[torch.nn.Module] = []
     else:
@@ -67,8 +69,10 @@ def subject_of(
     point = {**arguments.arrays, **parameters}
     randomness = FrozenTorchRandomness(point.values(), kept)  # modules that the call runs itself are put back too
     randomness.adopt(owner)
-    subject = _subject(title, point, call, arguments, tuple(parameters), randomness)
-    places = {public: (None, own) for public, own in zip(parameters, trainable(target), strict=True)}
+    own = dict(zip(parameters, trainable(target), strict=True))
+    graph = Graph(title, call, arguments, _floating(point), randomness, _hooks_of(target, own))
+    subject = _subject(graph, point, tuple(parameters))
+    places = {public: (None, name) for public, name in own.items()}
     origin = Origin("module", target, names=given_names(names), constants=arguments.constants, places=places)
     return replace(subject, batch=tuple(batch), stacked=subject.stacked if vmap else None, origin=origin)
 
@@ -87,22 +91,23 @@ def trainable(target: Any) -> list[str]:
     return [name for name, parameter in target.named_parameters() if parameter.requires_grad]
 
 
-def _subject(
-    title: str,
-    point: Arrays,
-    call: Call,
-    arguments: Arguments,
-    parameters: tuple[str, ...],
-    randomness: FrozenTorchRandomness,
-) -> Subject:
-    library = Torch()
-    differentiable = tuple(n for n, tensor in point.items() if library.dtype(tensor) in FORMATS)
-    graph = Graph(title, call, arguments, differentiable, randomness)
+def _floating(point: Arrays) -> tuple[str, ...]:
+    return tuple(n for n, tensor in point.items() if Torch().dtype(tensor) in FORMATS)
+
+
+def _hooks_of(target: Any, own: Mapping[str, str]) -> dict[str, list[Callable[[Tensor], Tensor | None]]]:
+    """What a module's parameters have been told to do with their gradients, by `Tensor.register_hook`."""
+    held = dict(target.named_parameters()) if own else {}
+    return {public: list((held[name]._backward_hooks or {}).values()) for public, name in own.items()}
+
+
+def _subject(graph: Graph, point: Arrays, parameters: tuple[str, ...]) -> Subject:
+    arguments = graph.arguments
     return Subject(
-        title,
-        library,
+        graph.title,
+        Torch(),
         point,
-        differentiable,
+        graph.differentiable,
         graph.forward,
         graph.pullback,
         reference=graph.forward,
@@ -110,13 +115,34 @@ def _subject(
         parameters=parameters,
         call=arguments.names,
         positional=arguments.placed,
-        session=randomness.session,
+        session=graph.randomness.session,
         stacked=graph.stacked,
         pullback_of=lambda names: replace(graph, differentiable=names).pullback,
-        forward_mode=ForwardMode(differentiable, graph.pushforward),
+        forward_mode=ForwardMode(graph.differentiable, graph.pushforward),
         recorded=graph.as_recorded(point),
         poisoned=POISONS,
     )
+
+
+def _expect_dense(title: str, inputs: Sequence[Any]) -> None:
+    for i, value in enumerate(inputs):
+        if isinstance(value, Tensor) and value.layout is not torch.strided:
+            raise UsageError(
+                f"input {i} of {title} is {value.layout}; pass its values as a dense tensor, and make it sparse "
+                "inside: lambda values: target(torch.sparse_coo_tensor(indices, values, size))"
+            )
+
+
+def _expect_plain(module: torch.nn.Module, title: str) -> None:
+    """Raise a UsageError for a module that cannot be given other parameters."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UsageError(
+            f"{title} is compiled by torch.jit and cannot be called with other parameters; pass the module that it was "
+            "made of, or a function for its inputs alone: lambda *inputs: module(*inputs)"
+        )
+    lazy = [name for name, parameter in module.named_parameters() if torch.nn.parameter.is_lazy(parameter)]
+    if lazy:
+        raise UsageError(f"{title} has no values for {lazy[0]} yet; call it once on an input like yours")
 
 
 def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call, torch.nn.Module]:

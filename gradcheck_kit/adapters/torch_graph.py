@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from gradcheck_kit.subject import NoForwardModeError, Recorded, Subject, UsageEr
 
 Call = Callable[[Mapping[str, Tensor]], Any]
 Gradients = dict[str, Tensor | None]
+ASKS_FOR_A_GRAPH = re.compile(r"requires?[_ ]grad")  # what torch raises where a hook or a gradient needs one
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Graph:
         arguments: the inputs by name; what else is in the point are parameters.
         differentiable: the names of the floating-point tensors.
         randomness: replayed in every evaluation.
+        hooks: what the user has registered on the gradient of a parameter, to be called on ours too.
     """
 
     title: str
@@ -38,10 +40,22 @@ class Graph:
     arguments: Arguments
     differentiable: tuple[str, ...]
     randomness: FrozenTorchRandomness
+    hooks: Mapping[str, Sequence[Callable[[Tensor], Tensor | None]]] = field(default_factory=dict)
 
     def forward(self, at: Arrays) -> dict[str, Tensor]:
-        with self.randomness.replayed("forward"), torch.enable_grad():
-            return {n: o.detach() for n, o in named_outputs(Torch(), self.call(at)).items()}
+        """The outputs; recorded only where the call itself asks for a gradient, or hooks into one."""
+        try:
+            with self.randomness.replayed("forward"), torch.enable_grad():
+                outputs = named_outputs(Torch(), self.call(at))
+        except RuntimeError as error:
+            if not ASKS_FOR_A_GRAPH.search(str(error)):
+                raise
+            with self._recorded(at, self.differentiable, "forward") as (_, outputs):
+                pass
+        for name, output in outputs.items():
+            if output.layout is not torch.strided:
+                raise UsageError(f"{self.title}: {name} is {output.layout}; return a dense tensor, by .to_dense()")
+        return {n: o.detach() for n, o in outputs.items()}
 
     def stacked(self, at: Arrays, moving: Arrays) -> dict[str, Tensor]:
         """The forward at several points in one call of `torch.func.vmap`.
@@ -87,7 +101,7 @@ class Graph:
 
     def pushforward(self, at: Arrays, tangents: Arrays) -> dict[str, Tensor]:
         """The outputs' tangents by forward-mode differentiation (Baydin et al. 2018, section 3.1)."""
-        with self.randomness.replayed("forward"), torch.no_grad(), forward_ad.dual_level():
+        with self.randomness.replayed("forward"), torch.enable_grad(), forward_ad.dual_level():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, from its first use of forward mode
                 moving = {n: forward_ad.make_dual(_same_layout(at[n]), v) for n, v in tangents.items()}  # type: ignore[no-untyped-call]
@@ -121,12 +135,30 @@ class Graph:
         return Recorded(self.partial, self.repeated, self.interleaved, partial(self.gradient, point))
 
     @contextmanager
-    def _recorded(self, at: Arrays, names: Sequence[str]) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    def _recorded(
+        self, at: Arrays, names: Sequence[str], replay: str = "pullback"
+    ) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
         """The leaves and the outputs of the call, recorded for these inputs."""
         leaves = {n: at[n].detach().requires_grad_(True) for n in names}
-        frozen = {n: _same_layout(at[n]) for n in self.differentiable if n not in names and n in self.arguments.arrays}
-        with self.randomness.replayed("pullback"), torch.enable_grad():
-            yield leaves, named_outputs(Torch(), self.call({**at, **frozen, **self._given(leaves)}))
+        for name, leaf in leaves.items():
+            for hook in self.hooks.get(name, ()):
+                leaf.register_hook(hook)
+        with self.randomness.replayed(replay), torch.enable_grad():
+            try:
+                outputs = self.call({**at, **self._frozen(at, names), **self._given(leaves)})
+            except RuntimeError as error:
+                frozen = self._frozen(at, names)
+                if not frozen or not ASKS_FOR_A_GRAPH.search(str(error)):
+                    raise
+                # A forward that differentiates by an input itself cannot be run with it frozen.
+                recorded = {n: tensor.requires_grad_() for n, tensor in frozen.items()}
+                with self.randomness.replayed(replay):
+                    outputs = self.call({**at, **recorded, **self._given(leaves)})
+            yield leaves, named_outputs(Torch(), outputs)
+
+    def _frozen(self, at: Arrays, names: Sequence[str]) -> dict[str, Tensor]:
+        """The inputs that are not differentiated by, in memory of their own."""
+        return {n: _same_layout(at[n]) for n in self.differentiable if n not in names and n in self.arguments.arrays}
 
     def _given(self, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A forward may work in place on what it is given, which autograd forbids on a leaf."""

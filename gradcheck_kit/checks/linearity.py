@@ -3,6 +3,7 @@
 Every pullback is, whatever the function: no numerical derivative is needed, and rounding is all that may be in the way.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -23,6 +24,9 @@ Trial = Callable[[Examination], tuple[Gradients, Gradients, Arrays]]
 QUESTION = "linearity"
 DOWN = 2.0**-4
 LARGER = 4.0  # w beside u
+DIGITS_KEPT = 0.6
+"""Of its digits: a gradient that is linear in so many is. A series that stops by the size of its argument, such as the
+exponential of a block matrix that holds u, is linear to 4e-13 in float64; a cotangent rounded to float32 to 4e-8."""
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a cotangent scaled up may overflow: it is then scaled down
@@ -45,7 +49,8 @@ def ask(examination: Examination) -> list[Finding]:
 def _suspects(examination: Examination, trial: Trial) -> dict[str, float]:
     """The inputs whose gradients differ; the gradients themselves, which may be large, go before the next trial."""
     one, other, cotangents = trial(examination)
-    return differing(examination, one, other, Place(examination.subject.point, cotangents))
+    accuracy = math.pow(examination.coarsest.unit_roundoff, DIGITS_KEPT)
+    return differing(examination, one, other, Place(examination.subject.point, cotangents, accuracy=accuracy))
 
 
 def _of_zero(examination: Examination) -> tuple[Gradients, Gradients, Arrays]:

@@ -27,11 +27,14 @@ class Place:
         cotangents: u; the noise is measured around it.
         inputs: whether the two ways differ in how the inputs are laid out, so that the forward too rounds otherwise;
             the noise is then measured with the inputs dithered as well.
+        accuracy: two gradients count as equal if they differ by no more than this part of their size, whatever the
+            noise: dithers do not move an error of approximation.
     """
 
     point: Arrays
     cotangents: Arrays
     inputs: bool = False
+    accuracy: float = 0.0
 
 
 def differing(examination: Examination, one: Gradients, other: Gradients, place: Place) -> dict[str, float]:
@@ -44,7 +47,7 @@ def differing(examination: Examination, one: Gradients, other: Gradients, place:
     """
     ground = _ground(examination, place)
     # Measured once: either may be what a backward returned, and the next call may write to it.
-    apart = {n: _distance(examination, one.get(n), other.get(n), size) for n, size in ground.items()}
+    apart = {n: _distance(examination, one.get(n), other.get(n), size, place.accuracy) for n, size in ground.items()}
     suspects = {n: ratio for n, distance in apart.items() if not (ratio := _ratio(*distance)) <= 1.0}
     if not any(math.isfinite(ratio) for ratio in suspects.values()):
         return suspects
@@ -72,8 +75,10 @@ def _ground(examination: Examination, place: Place) -> dict[str, float]:
     return ground
 
 
-def _distance(examination: Examination, one: Array | None, other: Array | None, ground: float) -> tuple[float, float]:
-    """How far apart two gradients are, and the rounding error that their size alone explains."""
+def _distance(
+    examination: Examination, one: Array | None, other: Array | None, ground: float, accuracy: float = 0.0
+) -> tuple[float, float]:
+    """How far apart two gradients are, and the error that their size alone explains."""
     library, form = examination.library, examination.coarsest
     given = [array for array in (one, other) if array is not None]
     if not given:
@@ -84,9 +89,9 @@ def _distance(examination: Examination, one: Array | None, other: Array | None, 
     apart = norm_of_difference(library, *given) if len(given) == 2 else norm_of(library, given[0])
     if not math.isfinite(apart):
         return math.inf, 0.0
-    size = max(*(norm_of(library, array) for array in given), ground)
+    own = max(norm_of(library, array) for array in given)
     least = 2.0**form.least_exponent * math.sqrt(counts[0])
-    return apart, max(form.unit_roundoff * size, least)
+    return apart, max(form.unit_roundoff * max(own, ground), accuracy * own / FACTOR, least)
 
 
 def _ratio(apart: float, rounding: float, noise: float = 0.0) -> float:

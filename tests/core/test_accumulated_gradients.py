@@ -1,0 +1,82 @@
+"""A layer whose backward adds to the gradients it holds is right where it says how to clear them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcheck_kit as gk
+from gradcheck_kit.verdict import Verdict
+
+Array = np.ndarray[Any, Any]
+
+
+class Accumulating:
+    """An affine layer without bias that adds, and cannot be told to clear."""
+
+    factor = 1.0
+
+    def __init__(self, W: Array) -> None:
+        self.W, self.dW = W, np.full_like(W, 5.0)
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.W
+
+    def backward(self, cotangent: Array) -> Array:
+        self.dW += self.factor * self.x.T @ cotangent
+        return cotangent @ self.W.T
+
+
+class Cleared(Accumulating):
+    def zero_grad(self) -> None:
+        self.dW[:] = 0.0
+
+
+class ClearedAndWrong(Cleared):
+    factor = 2.0
+
+
+class Stacked:
+    """Two of them, cleared from outside."""
+
+    def __init__(self, *layers: Accumulating) -> None:
+        self.layers = list(layers)
+
+    def zero_grad(self) -> None:
+        for layer in self.layers:
+            layer.dW = np.zeros_like(layer.W)
+
+    def forward(self, x: Array) -> Array:
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, cotangent: Array) -> Array:
+        for layer in reversed(self.layers):
+            cotangent = layer.backward(cotangent)
+        return cotangent
+
+
+def weights(*shape: int) -> Array:
+    return np.random.default_rng(0).normal(size=shape)
+
+
+@pytest.mark.parametrize(
+    ("layer", "wrong"),
+    [
+        (Cleared(weights(3, 2)), []),
+        (Stacked(Accumulating(weights(3, 4)), Accumulating(weights(4, 2))), []),
+        (ClearedAndWrong(weights(3, 2)), ["W"]),
+        (Accumulating(weights(3, 2)), ["W"]),
+    ],
+)
+def test_gradients_are_cleared_as_a_training_step_would(layer: Any, wrong: list[str]) -> None:
+    report = gk.examine(layer, weights(5, 3))
+    assert [f.input for f in report.findings if f.verdict is Verdict.FAIL] == wrong
+
+
+def test_the_users_own_gradients_are_not_cleared() -> None:
+    layer = Cleared(weights(3, 2))
+    gk.examine(layer, weights(5, 3))
+    np.testing.assert_array_equal(layer.dW, 5.0)
