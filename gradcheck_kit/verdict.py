@@ -73,6 +73,7 @@ class Comparison:
         own: the part of the bound that is the backward's own rounding; a gradient no larger may be a zero that
             rounding has touched.
         coarse: whether the steps are those of half precision, and a kink may hide between them.
+        extent: the same over all values that were taken, as of a square at 0: there the function itself is zero.
         overflowed: whether the analytic number is beyond float64, though every element of the gradient is a number.
     """
 
@@ -86,6 +87,7 @@ class Comparison:
     own: float = 0.0
     coarse: bool = False
     overflowed: bool = False
+    extent: float = 0.0
 
     @property
     def discrepancy(self) -> float:
@@ -101,7 +103,7 @@ class Comparison:
         """The smallest relative error that this comparison could have seen (∞ where it could see none)."""
         if self.bound == 0.0:
             return 0.0
-        size = self.ground if self.zero else self.scale
+        size = max(self.ground, self.extent) if self.zero else self.scale
         return self.bound / size if size > 0.0 and math.isfinite(self.bound) else math.inf
 
     @property

@@ -41,9 +41,9 @@ def subject_of(
     as well, as `layers[0].W`. They join the inputs under their own names (`param.W` where an input has that name).
 
     Args:
-        layer: an object with `forward(*inputs)` and `backward(cotangent)`; a method `zero_grad()` is called before
-            each backward, which may then add to the gradients that it holds; a method `jvp(*tangents)`, called after the
-            forward with one tangent for every differentiable input, is checked too.
+        layer: an object with `forward(*inputs)` and `backward(cotangent)`. A method `zero_grad()` is called before
+            each backward, which may then add to the gradients that it holds. A method `jvp(*tangents)`, called after
+            the forward with one tangent for every differentiable input, is checked too.
         inputs: NumPy arrays (or Python floats); integer and boolean ones are held fixed.
         names: names for the inputs, by default those of the forward's signature.
         name: what messages call the subject, by default the layer's class.

@@ -46,7 +46,10 @@ class Seen:
         bound = self.comparison.bound
         if bound == 0.0:
             return 0.0
-        size = self.comparison.ground if self.comparison.zero or not self.sizes[name] else self.sizes[name]
+        if self.comparison.zero or not self.sizes[name]:
+            size = max(self.comparison.ground, self.comparison.extent)
+        else:
+            size = self.sizes[name]
         return bound / size if size > 0.0 else math.inf
 
 
@@ -214,6 +217,7 @@ class Round:
             coarse=self.place.coarsest(tangents).form.half,
             overflowed=finite and not math.isfinite(analytic),
             bound_at_kink=self._bound_at_kink(estimate, own, scale),
+            extent=estimate.extent,
         )
         outside = comparison.excusable and not between_the_slopes(self.backward, estimate.kinked, tangents)
         if outside:

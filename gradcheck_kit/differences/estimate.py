@@ -26,6 +26,7 @@ GUARD_OFFSETS = (-1, 0, 1)  # of the cluster: enough for its own derivative, too
 ORDINARY_NOISE = 10.0  # σ ÷ floor of ordinary code is 0.5–5
 EVALUATIONS = 40  # a ladder that has not settled by then will not
 NOISE_UNEXPLAINED = 300.0  # σ ÷ floor beyond which rounding is no explanation
+PASSES_ZERO = 2.0  # a function that doubles within a noise step is next to its zero, which tells nothing of rounding
 GUARD_USELESS = 0.05  # a guard whose own error is more than this part of the slope cannot vouch for it
 
 
@@ -87,6 +88,8 @@ class Estimate:
             noise cluster is another one, or there is more noise than rounding explains.
         prior: what a search along another line through the same point may start from; None where it may not.
         unexplained: the measured noise ÷ what rounding the outputs must cause.
+        extent: the largest Euclidean norm of the values that were taken: what a zero derivative is small beside where
+            the function is zero at the point too.
     """
 
     value: float
@@ -103,6 +106,7 @@ class Estimate:
     trusted: bool = True
     prior: Prior | None = None
     unexplained: float = 1.0
+    extent: float = 0.0
 
     @property
     def error(self) -> float:
@@ -125,6 +129,7 @@ class Estimate:
             curvature=self.curvature * unit,
             half_jump=self.half_jump * unit,
             slack_at_kink=self.slack_at_kink * unit,
+            extent=self.extent * unit,
             kinked=tuple(output.times(unit) for output in self.kinked),
         )
 
@@ -232,6 +237,7 @@ class _Search:
         known = [value for value in cluster if value is not None]
         if len(known) < len(cluster):
             return self._nothing(Obstacle.DOMAIN)
+        self._floor = max(self._floor, self._floor_beside(centre))
         if self._prior is None:
             noise = noise_of.measure(known, self._floor)
             self._sigma_beside = noise_of.beside_kink(known, self._floor)
@@ -242,6 +248,15 @@ class _Search:
         if best is None:
             return self._nothing(Obstacle.DOMAIN if self._failed else Obstacle.KINK)
         return self._judged(best, centre, noise)
+
+    def _floor_beside(self, centre: FloatVector) -> float:
+        """Where the function is zero, or next to it, what rounding the values beside it must cause; 0 elsewhere."""
+        nearest = (self._at(j * self._scheme.noise_step) for j in (-1, 1))
+        beside = max(size(values) for values in nearest if values is not None)
+        return self._scheme.form.unit_roundoff * beside / math.sqrt(3.0) if beside > PASSES_ZERO * size(centre) else 0.0
+
+    def _extent(self) -> float:
+        return max(float(np.linalg.norm(values)) for values in self._values.values() if values is not None)
 
     def _at(self, t: float) -> FloatVector | None:
         if t not in self._values:
@@ -324,7 +339,7 @@ class _Search:
     def _judged(self, best: Entry, centre: FloatVector, noise: Noise) -> Estimate:
         """The entry as an estimate, once its shape and the cluster's own derivative have been asked."""
         shape = self._shape(centre, noise)
-        obstacle, trusted = self._control(best, noise)
+        obstacle, trusted = self._control(best, centre, noise)
         if shape.kind is kinks.Kind.KINK or (obstacle is None and best.curvature > best.rounding + best.truncation):
             obstacle = Obstacle.KINK
         elif shape.kind is kinks.Kind.JUMP:
@@ -346,6 +361,7 @@ class _Search:
             trusted=trusted,
             prior=self._learnt(best, noise) if obstacle is None else None,
             unexplained=noise.unexplained,
+            extent=self._extent(),
         )
 
     def _learnt(self, best: Entry, noise: Noise) -> Prior | None:
@@ -357,7 +373,7 @@ class _Search:
         first = max(self._scheme.lean_factor * best.step, 4 * self._scheme.smallest_step)
         return Prior(noise.unexplained, self._sigma_beside / self._floor, first)
 
-    def _control(self, best: Entry, noise: Noise) -> tuple[Obstacle | None, bool]:
+    def _control(self, best: Entry, centre: FloatVector, noise: Noise) -> tuple[Obstacle | None, bool]:
         """Whether the derivative at the cluster's scale is the same one, and whether rounding explains the noise."""
         delta = self._scheme.noise_step
         near = self._central(delta)
@@ -366,7 +382,9 @@ class _Search:
             own_error += size(self._central(2 * delta) - near)
         if size(best.vector - near) > own_error + best.bound:
             return Obstacle.SCALE, False
-        useless = 1.5 * own_error > GUARD_USELESS * best.size
+        # Next to its zero a function may have no slope either, as a square: its size beside it is then the scale.
+        slope = max(best.size, self._extent()) if self._floor_beside(centre) else best.size
+        useless = 1.5 * own_error > GUARD_USELESS * slope
         if noise.unexplained > NOISE_UNEXPLAINED and useless:
             return Obstacle.UNEXPLAINED, False
         return None, True
