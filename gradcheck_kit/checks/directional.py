@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradcheck_kit.checks import small_elements
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.failure import failure, sharpest_of
 from gradcheck_kit.checks.illustrate import illustrated
@@ -102,6 +103,17 @@ class _Case:
             self.measurements.append(upward)
             self.outside = True
 
+    def look_at_small_elements(self, name: str) -> None:
+        """Take a match back that moved every element by its own size, where the small ones alone show errors."""
+        at = self.measurements[-1]
+        if self.verdict is Verdict.PASS and at.round.look.per_element:
+            longer = list(small_elements.with_longer_steps(at, name, STRIKES))
+            evidence = [m for m in longer if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]
+            if len(evidence) == STRIKES:
+                self.measurements += evidence
+                self.verdict = None
+                self._struck_out()
+
     def strikes(self) -> list[Measurement]:
         return [m for m in self.measurements if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]
 
@@ -181,6 +193,9 @@ def _alone(examination: Examination, look: Look, names: Sequence[str], places: P
         for name in pending:
             cases[name].add(asked.measure([name]))
     _beside_the_kink(examination, look, cases, places)
+    if look.kind is Kind.PLAIN:  # once is enough
+        for name, case in cases.items():
+            case.look_at_small_elements(name)
     return cases
 
 
