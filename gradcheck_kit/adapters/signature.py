@@ -52,7 +52,7 @@ def named_arguments(
             arrays[name] = _numpy_array(name, value)
         elif library.name != "numpy" and library.owns(value):
             arrays[name] = library.copy(value)
-        elif isinstance(value, str | int | float | None):
+        elif isinstance(value, str | int | float | None) or _is_setting(value):
             constants[name] = value
         else:
             raise UsageError(_no_array(name, value, library))
@@ -65,6 +65,11 @@ def _no_array(name: str, value: Any, library: Library) -> str:
     if library.name == "torch" and isinstance(value, np.ndarray):
         return f"{name} is a ndarray; pass a torch array, such as torch.from_numpy({name})"
     return f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs"
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether it is a list of whole numbers and words, such as a shape; real numbers may be meant as an input."""
+    return isinstance(value, list | tuple) and all(isinstance(v, str | int | None) or _is_setting(v) for v in value)
 
 
 def expect_call(what: str, function: Callable[..., Any], arguments: Sequence[Any]) -> None:

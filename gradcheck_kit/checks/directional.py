@@ -29,6 +29,10 @@ LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many i
 LOST = 0.1  # a gradient further than this from what the same backward gives in float64 is wrong in its own precision,
 # unless the outputs themselves could not show so little
 
+NOISE_IN_FLOAT64 = (
+    "rounding noise hides the derivative; pass an input at which it is larger beside the function's values"
+)
+
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
 LOOKS = (Look(Kind.PLAIN, 1.0), Look(Kind.ALIGNED, 8.0), Look(Kind.EQUALISED, 0.125))
 
@@ -259,6 +263,8 @@ def _undecided(name: str, case: _Case, require: float) -> Finding:
     seen = sharpest.seen.comparison
     obstacle = sharpest.estimate.limit
     advice = obstacle.value
+    if obstacle is Obstacle.NOISE and sharpest.round.place.coarsest(sharpest.tangents).form.name == "float64":
+        advice = NOISE_IN_FLOAT64
     if seen.overflowed:
         advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"
     if any(m.seen.comparison.outside_kink for m in measurements):

@@ -4,6 +4,7 @@ import numpy as np
 
 from gradcheck_kit.diagnose.by_value import Surroundings, by_value
 from gradcheck_kit.diagnose.evidence import MATCH, Cause
+from gradcheck_kit.diagnose.one_triangle import one_triangle
 from gradcheck_kit.diagnose.repeated import repeated
 from gradcheck_kit.locate import Location, OfInput
 from gradcheck_kit.locate.box import Box
@@ -25,6 +26,9 @@ def diagnose_located(
     """
     if not place.wrong:
         return None
+    triangle = one_triangle(place, measured, around)
+    if triangle is not None:
+        return triangle
     of_values = None if place.everywhere else by_value(place, measured, around, generator)
     return of_values or _zero(place, measured, around) or _repeated(place, measured, around) or _in_common(place)
 
