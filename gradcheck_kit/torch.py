@@ -49,7 +49,8 @@ def gradcheck(
     """Check the gradients of `func` with respect to those inputs that require them, as `torch.autograd.gradcheck`.
 
     Args:
-        func: tensors → a tensor or a sequence of tensors.
+        func: tensors → a tensor or a sequence of tensors, of which those that require no gradient are left out, as
+            torch leaves them; `gk.check` does not, and takes a detached output for a stopped gradient.
         inputs: its arguments; those with `requires_grad` are checked, the others held fixed.
         raise_exception: whether to raise when the check does not pass, instead of returning False.
         check_undefined_grad: accepted; undefined cotangents are not asked about.
@@ -72,7 +73,7 @@ def gradcheck(
     if not check_backward_ad:
         raise UsageError("check_backward_ad=False leaves nothing to check here; use torch's own for forward mode")
     _tell_what_is_ignored(options)
-    subject = subject_of(func, given).restricted_to(checked)
+    subject = subject_of(func, given, detached=False).restricted_to(checked)
     report = examine(subject, seed=seed)
     if not report and raise_exception:
         raise GradcheckError(report)

@@ -26,6 +26,7 @@ def subject_of(
     name: str | None = None,
     batch: Sequence[str] = (),
     vmap: bool = False,
+    detached: bool = True,
 ) -> Subject:
     """The subject of `target(*inputs)`.
 
@@ -41,6 +42,7 @@ def subject_of(
         batch: the inputs whose first axis is the batch; by default the forward is asked.
         vmap: whether the steps of a derivative are evaluated in one call of `torch.func.vmap`: faster where a single
             point does not fill the device, at the price of as many copies of what moves.
+        detached: whether outputs that autograd does not record count: each is then to have a gradient of zero.
 
     Raises:
         UsageError: an input is no tensor (or plain number), there is nothing to differentiate, or the target is a
@@ -71,6 +73,7 @@ def subject_of(
     randomness.adopt(owner)
     own = dict(zip(parameters, trainable(target), strict=True))
     graph = Graph(title, call, arguments, _floating(point), randomness, _hooks_of(target, own))
+    graph = graph if detached else graph.without_detached(point)
     subject = _subject(graph, point, tuple(parameters))
     places = {public: (None, name) for public, name in own.items()}
     origin = Origin("module", target, names=given_names(names), constants=arguments.constants, places=places)

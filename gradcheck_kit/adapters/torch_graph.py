@@ -57,6 +57,21 @@ class Graph:
                 raise UsageError(f"{self.title}: {name} is {output.layout}; return a dense tensor, by .to_dense()")
         return {n: o.detach() for n, o in outputs.items()}
 
+    def without_detached(self, at: Arrays) -> "Graph":
+        """The same without the outputs that autograd does not record, where it records another.
+
+        Such are statistics that are returned detached, and what `mark_non_differentiable` names.
+        """
+        with self.randomness.session(), self._recorded(at, self.differentiable, "forward") as (_, outputs):
+            recorded = {n for n, output in outputs.items() if output.requires_grad}
+        if len(recorded) in (0, len(outputs)):
+            return self
+
+        def call(point: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {n: output for n, output in named_outputs(Torch(), self.call(point)).items() if n in recorded}
+
+        return replace(self, call=call)
+
     def stacked(self, at: Arrays, moving: Arrays) -> dict[str, Tensor]:
         """The forward at several points in one call of `torch.func.vmap`.
 
