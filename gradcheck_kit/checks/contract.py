@@ -68,7 +68,11 @@ def _of_sharing(examination: Examination) -> tuple[list[Finding], list[str]]:
 
 
 def _of_outputs(examination: Examination) -> list[Finding]:
-    library = examination.library
+    library, point = examination.library, examination.subject.point
+    infinite = [name for name in examination.subject.differentiable if not is_finite(library, point[name])]
+    if infinite:
+        said = f"the input {infinite[0]} is not finite, and no step leads away from there; pass finite numbers"
+        return [Finding(QUESTION, Verdict.INCONCLUSIVE, said, input=infinite[0])]
     if not examination.outputs:
         return [_wrong("the forward returned no floating-point output", None, "no-output")]
     return [

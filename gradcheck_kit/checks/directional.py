@@ -263,8 +263,6 @@ def _undecided(name: str, case: _Case, require: float) -> Finding:
     seen = sharpest.seen.comparison
     obstacle = sharpest.estimate.limit
     advice = obstacle.value
-    if obstacle is Obstacle.NOISE and sharpest.round.place.coarsest(sharpest.tangents).form.name == "float64":
-        advice = NOISE_IN_FLOAT64
     if seen.overflowed:
         advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"
     if any(m.seen.comparison.outside_kink for m in measurements):

@@ -37,7 +37,10 @@ class Obstacle(Enum):
     KINK = "the input sits on a kink, or within the smallest step of one; move it off the kink"
     JUMP = "the function jumps at or near this input; there is no derivative to compare with"
     SCALE = "the function has structure finer than the steps can resolve; pass a better scaled input"
-    NOISE = "rounding noise hides the derivative; use float64, or pass an input at which the gradient is larger"
+    NOISE = (
+        "rounding noise hides the derivative; pass an input at which it is larger beside the function's values, or use "
+        "float64 where that is not in use"
+    )
     UNEXPLAINED = (
         "within the smallest steps the function varies by more than rounding explains: a kink or a jump is that near, "
         "or it computes with fewer digits than it returns; move the input a little"
