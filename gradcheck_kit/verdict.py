@@ -73,7 +73,7 @@ class Comparison:
         own: the part of the bound that is the backward's own rounding; a gradient no larger may be a zero that
             rounding has touched.
         coarse: whether the steps are those of half precision, and a kink may hide between them.
-        extent: the same over all values that were taken, as of a square at 0: there the function itself is zero.
+        extent: where the function itself is zero, as a square at 0, the same of the values beside it.
         overflowed: whether the analytic number is beyond float64, though every element of the gradient is a number.
     """
 

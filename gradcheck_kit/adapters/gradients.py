@@ -19,7 +19,8 @@ def expect_backward(title: str, backward: Callable[..., Any]) -> None:
         raise UsageError(
             f"{title}.backward is called as backward(cotangent), with the gradient of what comes after {title} in the "
             f"form of the forward's output: one array, or one tuple for several outputs; yours takes "
-            f"{inspect.signature(backward)} ({error}). For a loss write backward(self, cotangent=1.0), and multiply by it"
+            f"{inspect.signature(backward)} ({error}); for a loss write backward(self, cotangent=1.0), and multiply "
+            "by it"
         ) from None
     except ValueError:  # it has no signature to look at
         return

@@ -29,9 +29,6 @@ LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many i
 LOST = 0.1  # a gradient further than this from what the same backward gives in float64 is wrong in its own precision,
 # unless the outputs themselves could not show so little
 
-NOISE_IN_FLOAT64 = (
-    "rounding noise hides the derivative; pass an input at which it is larger beside the function's values"
-)
 
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
 LOOKS = (Look(Kind.PLAIN, 1.0), Look(Kind.ALIGNED, 8.0), Look(Kind.EQUALISED, 0.125))

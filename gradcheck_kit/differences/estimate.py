@@ -91,8 +91,8 @@ class Estimate:
             noise cluster is another one, or there is more noise than rounding explains.
         prior: what a search along another line through the same point may start from; None where it may not.
         unexplained: the measured noise ÷ what rounding the outputs must cause.
-        extent: the largest Euclidean norm of the values that were taken: what a zero derivative is small beside where
-            the function is zero at the point too.
+        extent: where the function is zero at the point, the largest Euclidean norm of the values beside it: what a zero
+            derivative is small beside there. 0 elsewhere.
     """
 
     value: float
@@ -240,7 +240,8 @@ class _Search:
         known = [value for value in cluster if value is not None]
         if len(known) < len(cluster):
             return self._nothing(Obstacle.DOMAIN)
-        self._floor = max(self._floor, self._floor_beside(centre))
+        self._beside = self._floor_beside(centre)
+        self._floor = max(self._floor, self._beside)
         if self._prior is None:
             noise = noise_of.measure(known, self._floor)
             self._sigma_beside = noise_of.beside_kink(known, self._floor)
@@ -259,6 +260,9 @@ class _Search:
         return self._scheme.form.unit_roundoff * beside / math.sqrt(3.0) if beside > PASSES_ZERO * size(centre) else 0.0
 
     def _extent(self) -> float:
+        """The size of all values next to a zero of the function; elsewhere its own says as much."""
+        if self._beside == 0.0:
+            return 0.0
         return max(float(np.linalg.norm(values)) for values in self._values.values() if values is not None)
 
     def _at(self, t: float) -> FloatVector | None:
@@ -342,7 +346,7 @@ class _Search:
     def _judged(self, best: Entry, centre: FloatVector, noise: Noise) -> Estimate:
         """The entry as an estimate, once its shape and the cluster's own derivative have been asked."""
         shape = self._shape(centre, noise)
-        obstacle, trusted = self._control(best, centre, noise)
+        obstacle, trusted = self._control(best, noise)
         if shape.kind is kinks.Kind.KINK or (obstacle is None and best.curvature > best.rounding + best.truncation):
             obstacle = Obstacle.KINK
         elif shape.kind is kinks.Kind.JUMP:
@@ -376,7 +380,7 @@ class _Search:
         first = max(self._scheme.lean_factor * best.step, 4 * self._scheme.smallest_step)
         return Prior(noise.unexplained, self._sigma_beside / self._floor, first)
 
-    def _control(self, best: Entry, centre: FloatVector, noise: Noise) -> tuple[Obstacle | None, bool]:
+    def _control(self, best: Entry, noise: Noise) -> tuple[Obstacle | None, bool]:
         """Whether the derivative at the cluster's scale is the same one, and whether rounding explains the noise."""
         delta = self._scheme.noise_step
         near = self._central(delta)
@@ -386,8 +390,7 @@ class _Search:
         if size(best.vector - near) > own_error + best.bound:
             return Obstacle.SCALE, False
         # Next to its zero a function may have no slope either, as a square: its size beside it is then the scale.
-        slope = max(best.size, self._extent()) if self._floor_beside(centre) else best.size
-        useless = 1.5 * own_error > GUARD_USELESS * slope
+        useless = 1.5 * own_error > GUARD_USELESS * max(best.size, self._extent())
         if noise.unexplained > NOISE_UNEXPLAINED and useless:
             return Obstacle.UNEXPLAINED, False
         return None, True
