@@ -251,8 +251,10 @@ class Report:
         wrong = [f for f in self.findings if f.verdict is not Verdict.PASS]
         names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong))
         if self.verdict is Verdict.FAIL:
-            wrong_names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong if f.verdict is Verdict.FAIL))
-            return f"{head}: the backward pass is wrong ({wrong_names})"
+            failed = [f for f in wrong if f.verdict is Verdict.FAIL]
+            jvp_alone = all(f.question == "adjoint" for f in failed)
+            what = "the JVP and the backward pass disagree" if jvp_alone else "the backward pass is wrong"
+            return f"{head}: {what} ({', '.join(dict.fromkeys(f.input or f.question for f in failed))})"
         return f"{head}: could not be decided{f' ({names})' if names else ''}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def add_to(commands: Any) -> None:
         description=DESCRIPTION,
         epilog=MEANING,
     )
-    parser.add_argument("sides", nargs="+", metavar="WHAT", help="mnist, or a reference and a candidate")
+    parser.add_argument(
+        "sides", nargs="+", metavar="mnist | REFERENCE CANDIDATE", help="mnist, or a reference and a candidate"
+    )
     _add_the_run(parser)
     _add_those_of_mnist(parser.add_argument_group("of parity mnist"))
     parser.set_defaults(run=_run)

@@ -16,6 +16,7 @@ import numpy as np
 
 from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift, unit_drift
+from gradcheck_kit.side_by_side.given import handed
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, attend, twin_of, undisturbed
 from gradcheck_kit.side_by_side.schedule import Schedule
@@ -71,7 +72,7 @@ class Shadow:
         share = drift(unit_roundoff, step, self.factor)
         attend(self.trainee, None if branches is None else Replay(share, branches, step))
         with undisturbed(self.trainee):
-            self.trainee.loss_and_gradients(inputs[order], labels[order])
+            self.trainee.loss_and_gradients(handed(inputs[order]), handed(labels[order]))
             self.trainee.step()
         attend(self.trainee, None)
         ratio = distance(reference, self.trainee.parameters()).relative / unit_drift(unit_roundoff, step)
@@ -229,7 +230,7 @@ def _trained(reference: Trainee, inputs: Values, labels: Values, replaying: bool
     replay = Replay(0.0) if replaying else None
     attend(reference, replay)
     with undisturbed(reference):
-        reference.loss_and_gradients(inputs, labels)
+        reference.loss_and_gradients(handed(inputs), handed(labels))
         reference.step()
     attend(reference, None)
     return None if replay is None else replay.branches

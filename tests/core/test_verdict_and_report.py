@@ -245,6 +245,7 @@ GOOD = Finding("directional", PASS, "the gradient of x agrees", "x", None, 1.0, 
 PLAIN = Finding("contract", PASS, "all is well")
 WRONG = Finding("directional", FAIL, "wrong at W[1, 2]\nline two", "W", (1, 2), 2.0, 1.0, 1e-9, None, "sign-flip")
 OPEN = Finding("directional", INCONCLUSIVE, "noise", "b", cause="noise")
+NOT_ADJOINT = Finding("adjoint", FAIL, "the JVP along x and the VJP disagree", "x", cause="not-adjoint")
 
 
 def report(*findings: Finding, **changes: Any) -> Report:
@@ -260,6 +261,18 @@ def report(*findings: Finding, **changes: Any) -> Report:
         environment={"python": "3"},
     )
     return replace(given, **changes)
+
+
+@pytest.mark.parametrize(
+    ("findings", "told"),
+    [
+        ((GOOD, WRONG, OPEN), "FAIL  Affine: the backward pass is wrong (W)"),
+        ((GOOD, NOT_ADJOINT, OPEN), "FAIL  Affine: the JVP and the backward pass disagree (x)"),
+        ((NOT_ADJOINT, WRONG), "FAIL  Affine: the backward pass is wrong (x, W)"),
+    ],
+)
+def test_the_first_line_blames_what_was_found_wrong(findings: tuple[Finding, ...], told: str) -> None:
+    assert str(report(*findings)).splitlines()[0] == told
 
 
 VERDICTS = [
