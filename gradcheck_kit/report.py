@@ -143,7 +143,9 @@ class Reproduction:
         for lines in (self.lines, self.packed, self.outline):
             if lines and len(lines) < room:
                 return ["to repeat it:", *(f"  {line}" for line in lines)]
-        return ["to repeat it, with the report that `gk.examine` returns: print(*report.reproduction.lines, sep='\\n')"]
+        return [
+            "to repeat it: print(*report.reproduction.lines, sep='\\n'), the report that of the error or of gk.examine"
+        ]
 
 
 @dataclass(frozen=True, repr=False)
