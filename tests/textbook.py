@@ -150,3 +150,20 @@ class Numbers(Textbook):
         self.grads["W"] = self.off("W", float((dout * self.saved).sum()))
         self.grads["b"] = self.off("b", dout.sum())
         return self.off("x", dout * self.params["W"])
+
+
+class Chain:
+    """Layers one behind the other; their weights and gradients are theirs."""
+
+    def __init__(self, *layers: Any) -> None:
+        self.layers = list(layers)
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, cotangent: Any) -> Any:
+        for layer in reversed(self.layers):
+            cotangent = layer.backward(cotangent)
+        return cotangent

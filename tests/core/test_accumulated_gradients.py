@@ -7,6 +7,7 @@ import pytest
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
+from tests.textbook import Chain
 
 Array = np.ndarray[Any, Any]
 
@@ -37,25 +38,12 @@ class ClearedAndWrong(Cleared):
     factor = 2.0
 
 
-class Stacked:
+class Stacked(Chain):
     """Two of them, cleared from outside."""
-
-    def __init__(self, *layers: Accumulating) -> None:
-        self.layers = list(layers)
 
     def zero_grad(self) -> None:
         for layer in self.layers:
             layer.dW = np.zeros_like(layer.W)
-
-    def forward(self, x: Array) -> Array:
-        for layer in self.layers:
-            x = layer.forward(x)
-        return x
-
-    def backward(self, cotangent: Array) -> Array:
-        for layer in reversed(self.layers):
-            cotangent = layer.backward(cotangent)
-        return cotangent
 
 
 def weights(*shape: int) -> Array:

@@ -11,6 +11,7 @@ import gradcheck_kit as gk
 from gradcheck_kit.cli import main
 from gradcheck_kit.engine import UNPAIRED
 from gradcheck_kit.subject import UsageError
+from tests.textbook import Chain
 
 Array = np.ndarray[Any, Any]
 GENERATOR = np.random.default_rng(0)
@@ -233,19 +234,9 @@ class Made:
         return cotangent @ self.W.T
 
 
-class Stacked:
+class Stacked(Chain):
     def __init__(self) -> None:
-        self.layers = [Made(3, 4), Made(4, 2)]
-
-    def forward(self, x: Array) -> Array:
-        for layer in self.layers:
-            x = layer.forward(x)
-        return x
-
-    def backward(self, cotangent: Array) -> Array:
-        for layer in reversed(self.layers):
-            cotangent = layer.backward(cotangent)
-        return cotangent
+        super().__init__(Made(3, 4), Made(4, 2))
 
 
 class Mixed:
