@@ -14,7 +14,8 @@ from gradcheck_kit.checks.backward import DITHERS, Backward, Lost
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.kinked_outputs import between_the_slopes
 from gradcheck_kit.checks.place import Look, Places
-from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate, differentiate
+from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate
+from gradcheck_kit.differences.ladder import differentiate
 from gradcheck_kit.differences.line import Line, snapped_tangent, tangent_drawn_by
 from gradcheck_kit.differences.probe import Kind, expected_size, pass_over, typical_size
 from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, is_finite, norm, norm_of, norm_of_product

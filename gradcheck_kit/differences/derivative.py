@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck_kit.differences.estimate import Estimate, Obstacle, Sample, differentiate
+from gradcheck_kit.differences.estimate import Estimate, Obstacle, Sample
 from gradcheck_kit.differences.extrapolation import size
+from gradcheck_kit.differences.ladder import differentiate
 from gradcheck_kit.differences.line import Line, scheme_for
 from gradcheck_kit.differences.noise import OFFSETS
 from gradcheck_kit.differences.one_sided import one_sided

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck_kit.differences import noise as noise_of
-from gradcheck_kit.differences.estimate import GUARD_USELESS, NOISE_UNEXPLAINED, Estimate, Obstacle, Sample
+from gradcheck_kit.differences.estimate import NOISE_UNEXPLAINED, Estimate, Obstacle, Sample
 from gradcheck_kit.differences.extrapolation import LEAST_RELATIVE, size
+from gradcheck_kit.differences.ladder import GUARD_USELESS
 from gradcheck_kit.differences.noise import SIGMAS
 from gradcheck_kit.differences.scheme import Scheme
 from gradcheck_kit.space import FloatVector

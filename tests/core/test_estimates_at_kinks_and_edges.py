@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from gradcheck_kit.differences import line
-from gradcheck_kit.differences.estimate import EVALUATIONS, Estimate, Obstacle, differentiate
+from gradcheck_kit.differences.estimate import Estimate, Obstacle
+from gradcheck_kit.differences.ladder import EVALUATIONS, differentiate
 from gradcheck_kit.differences.line import Line
 from gradcheck_kit.differences.scheme import SCHEMES
 from gradcheck_kit.space import Array, Arrays, NumPy
