@@ -8,11 +8,11 @@ may be at fault. So a mismatch is asked again with other steps and directions, a
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from gradcheck_kit.checks import small_elements
+from gradcheck_kit.checks.case import Case
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.failure import failure, sharpest_of
 from gradcheck_kit.checks.illustrate import illustrated
@@ -24,11 +24,7 @@ from gradcheck_kit.report import TOLD, Finding
 from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"
-STRIKES = 2
 LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many inputs are wrong they share the effort
-LOST = 0.1  # a gradient further than this from what the same backward gives in float64 is wrong in its own precision,
-# unless the outputs themselves could not show so little
-
 
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
 LOOKS = (Look(Kind.PLAIN, 1.0), Look(Kind.ALIGNED, 8.0), Look(Kind.EQUALISED, 0.125))
@@ -45,86 +41,12 @@ def attempts(look: Look, low_precision: bool) -> Iterator[Look]:
         yield from (replace(look, shrink=shrink, per_element=own, reference=False) for shrink, own in changes[:3])
 
 
-@dataclass
-class _Case:
-    """What has been measured of one input in one look, and what follows from it."""
-
-    measurements: list[Measurement]
-    require: float
-    verdict: Verdict | None = None
-    kink: bool = False
-    outside: bool = False
-    lost: float | None = None
-
-    @property
-    def asked_enough(self) -> bool:
-        """Whether another look at the same point would tell nothing new."""
-        return self.verdict is not None or self.kink or self.outside or self.lost is not None
-
-    def add(self, measurement: Measurement) -> None:
-        """Settle the case if this measurement, with the earlier ones, allows it."""
-        earlier = self.strikes()
-        self.measurements.append(measurement)
-        outcome = measurement.seen.comparison.outcome(self.require)
-        if outcome is Outcome.AGREES:
-            if not self.outside and all(
-                measurement.seen.comparison.clears(strike.seen.comparison, self.require) for strike in earlier
-            ):
-                self.verdict = Verdict.PASS
-        elif outcome is Outcome.EXCUSED:
-            self.kink = True
-        elif measurement.seen.comparison.outside_kink:
-            self.outside = True
-        elif len(self.strikes()) >= STRIKES:
-            self._struck_out()
-
-    def _struck_out(self) -> None:
-        """Wrong, unless the same backward is right in float64 and only digits are lost in its own precision."""
-        strikes = self.strikes()
-        lost = [(strike, digits) for strike in strikes if (digits := strike.digits_lost()) is not None]
-        self.lost = max(digits.share for _, digits in lost) if len(lost) == len(strikes) else None
-        shown = any(strike.shows(digits) for strike, digits in lost)
-        if self.lost is None or (shown and self.lost > max(LOST, self.require)):
-            self.verdict = Verdict.FAIL
-        elif self.lost <= self.require:
-            self.verdict = Verdict.PASS
-
-    def look_upward(self, name: str) -> None:
-        """Take the kink's excuse back where a tangent of positive elements contradicts the gradient.
-
-        Along a tangent of both signs 0 lies between the slopes of a tie by chance, and a maximum whose gradient goes to
-        no element is excused in every second look.
-        """
-        at = self.measurements[-1]
-        v = abs(at.round.examination.library.vector(at.tangents[name]))
-        upward = at.round.along(name, at.round.on_lattice(name, v))
-        seen = upward.seen.comparison
-        outcome = seen.outcome(self.require)
-        if outcome is Outcome.STRIKE or (outcome is Outcome.UNDECIDED and seen.bound_at_kink is not None):
-            self.measurements.append(upward)
-            self.outside = True
-
-    def look_at_small_elements(self, name: str) -> None:
-        """Take a match back that moved every element by its own size, where the small ones alone show errors."""
-        at = self.measurements[-1]
-        if self.verdict is Verdict.PASS and at.round.look.per_element:
-            longer = list(small_elements.with_longer_steps(at, name, STRIKES))
-            evidence = [m for m in longer if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]
-            if len(evidence) == STRIKES:
-                self.measurements += evidence
-                self.verdict = None
-                self._struck_out()
-
-    def strikes(self) -> list[Measurement]:
-        return [m for m in self.measurements if m.seen.comparison.outcome(self.require) is Outcome.STRIKE]
-
-
 @np.errstate(all="ignore")  # a step may leave the domain, and a huge gradient overflow: both are answers
 def ask(examination: Examination) -> list[Finding]:
     """One finding for every differentiable input."""
     names, places = examination.subject.differentiable, Places(examination)
     resolved = _together(examination, names, places) if len(names) > 1 else {}
-    cases: dict[str, list[_Case]] = {name: [] for name in names if name not in resolved}
+    cases: dict[str, list[Case]] = {name: [] for name in names if name not in resolved}
     for look in LOOKS:
         pending = [name for name, settled in cases.items() if _still_open(settled)]
         for name, case in _alone(examination, look, pending, places).items():
@@ -135,7 +57,7 @@ def ask(examination: Examination) -> list[Finding]:
     return _illustrated(findings, cases) if examination.figures else findings
 
 
-def _illustrated(findings: list[Finding], cases: Mapping[str, list[_Case]]) -> list[Finding]:
+def _illustrated(findings: list[Finding], cases: Mapping[str, list[Case]]) -> list[Finding]:
     """The same with numbers to draw for the first that failed, or could not be decided where none failed."""
     for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
         chosen = [f for f in findings if f.verdict is verdict][:TOLD]
@@ -144,7 +66,7 @@ def _illustrated(findings: list[Finding], cases: Mapping[str, list[_Case]]) -> l
     return findings
 
 
-def _with_illustration(finding: Finding, cases: Mapping[str, list[_Case]]) -> Finding:
+def _with_illustration(finding: Finding, cases: Mapping[str, list[Case]]) -> Finding:
     settled = next(case for case in cases[finding.input or ""] if case.verdict is not Verdict.PASS)
     wrong = finding.verdict is Verdict.FAIL
     sharpest = sharpest_of(settled.strikes()) if wrong else _sharpest_look(settled)
@@ -177,14 +99,14 @@ def _look_together(examination: Examination, look: Look, names: Sequence[str], p
     return seen
 
 
-def _still_open(cases: list[_Case]) -> bool:
+def _still_open(cases: list[Case]) -> bool:
     """A wrong input is not asked again, nor one that could not be decided at all."""
     return all(case.verdict is Verdict.PASS for case in cases)
 
 
-def _alone(examination: Examination, look: Look, names: Sequence[str], places: Places) -> Mapping[str, _Case]:
+def _alone(examination: Examination, look: Look, names: Sequence[str], places: Places) -> Mapping[str, Case]:
     """One look at each input alone: they share the cotangent, and so the VJPs."""
-    cases = {name: _Case([], examination.require) for name in names}
+    cases = {name: Case([], examination.require) for name in names}
     _agreeing(examination, places.lean(look) if names else None, cases, places)
     for attempt in attempts(look, examination.reference is not None):
         pending = [name for name in names if not cases[name].asked_enough]
@@ -200,7 +122,7 @@ def _alone(examination: Examination, look: Look, names: Sequence[str], places: P
     return cases
 
 
-def _agreeing(examination: Examination, lean: Look | None, cases: Mapping[str, _Case], places: Places) -> None:
+def _agreeing(examination: Examination, lean: Look | None, cases: Mapping[str, Case], places: Places) -> None:
     """Settle the cases that a lean look is enough for; of the others it is no evidence."""
     if lean is None:
         return
@@ -211,7 +133,7 @@ def _agreeing(examination: Examination, lean: Look | None, cases: Mapping[str, _
             case.add(measurement)
 
 
-def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _Case], places: Places) -> None:
+def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, Case], places: Places) -> None:
     """A look right beside the point, where that sits on a kink and the gradient lies between the one-sided slopes."""
     for name, case in cases.items():
         if case.kink and case.verdict is None and look.kind is Kind.PLAIN:  # the first look: once is enough
@@ -224,7 +146,7 @@ def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, _
                 cases[name].add(asked.measure([name]))
 
 
-def _finding(examination: Examination, name: str, cases: list[_Case], effort: int) -> Finding:
+def _finding(examination: Examination, name: str, cases: list[Case], effort: int) -> Finding:
     for case in cases:
         if case.verdict is Verdict.FAIL:
             return failure(QUESTION, name, case.strikes(), effort)
@@ -249,11 +171,11 @@ def _agreement(examination: Examination, seen: Seen, name: str, resolution: floa
     return Finding(QUESTION, Verdict.PASS, message, name, None, *numbers, resolution=resolution)
 
 
-def _sharpest_look(case: _Case) -> Measurement:
+def _sharpest_look(case: Case) -> Measurement:
     return min(case.measurements, key=lambda m: (m.seen.comparison.bound, not m.estimate.obstacle))
 
 
-def _undecided(name: str, case: _Case, require: float) -> Finding:
+def _undecided(name: str, case: Case, require: float) -> Finding:
     """The reason is the obstacle of the sharpest look."""
     measurements = case.measurements
     sharpest = _sharpest_look(case)
