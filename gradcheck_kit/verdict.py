@@ -99,11 +99,16 @@ class Comparison:
         return self.scale == 0.0 or (self.scale <= self.own and self.slope <= self.bound)
 
     @property
+    def beside_zero(self) -> float:
+        """The size that a zero gradient is judged against."""
+        return max(self.ground, self.extent)
+
+    @property
     def resolution(self) -> float:
         """The smallest relative error that this comparison could have seen (∞ where it could see none)."""
         if self.bound == 0.0:
             return 0.0
-        size = max(self.ground, self.extent) if self.zero else self.scale
+        size = self.beside_zero if self.zero else self.scale
         return self.bound / size if size > 0.0 and math.isfinite(self.bound) else math.inf
 
     @property

@@ -74,15 +74,23 @@ def _is_setting(value: Any) -> bool:
 
 def expect_call(what: str, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
     """Raise a UsageError if `function` cannot take these positional arguments, as far as its signature tells."""
+    misfit = misfit_of(function, arguments)
+    if misfit is not None:
+        signature, error = misfit
+        raise UsageError(f"{what} takes {signature} and was to be called with {len(arguments)} arguments: {error}")
+
+
+def misfit_of(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[inspect.Signature, str] | None:
+    """The signature that does not take these positional arguments, and why; None if it does, or cannot be seen."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return
+        return None
     try:
         signature.bind(*arguments)
     except TypeError as error:
-        count = len(arguments)
-        raise UsageError(f"{what} takes {signature} and was to be called with {count} arguments: {error}") from None
+        return signature, str(error)
+    return None
 
 
 def _numpy_array(name: str, value: Any) -> Array:

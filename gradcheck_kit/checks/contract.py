@@ -10,8 +10,9 @@ QUESTION = "contract"
 
 
 def ask(examination: Examination) -> list[Finding]:
-    """A finding for every output that is unusable and every gradient that is malformed; one PASS if there is none."""
-    findings = _of_outputs(examination)
+    """A finding for an input that is not finite, for every output that is unusable or every gradient that is malformed,
+    the first of these that there are; one PASS if there is none."""
+    findings = _of_inputs(examination) or _of_outputs(examination)
     if not findings:
         subject = examination.subject
         for name in subject.differentiable:
@@ -67,12 +68,17 @@ def _of_sharing(examination: Examination) -> tuple[list[Finding], list[str]]:
     return findings, notes
 
 
-def _of_outputs(examination: Examination) -> list[Finding]:
+def _of_inputs(examination: Examination) -> list[Finding]:
     library, point = examination.library, examination.subject.point
-    infinite = [name for name in examination.subject.differentiable if not is_finite(library, point[name])]
-    if infinite:
-        said = f"the input {infinite[0]} is not finite, and no step leads away from there; pass finite numbers"
-        return [Finding(QUESTION, Verdict.INCONCLUSIVE, said, input=infinite[0])]
+    for name in examination.subject.differentiable:
+        if not is_finite(library, point[name]):
+            said = f"the input {name} is not finite, and no step leads away from there; pass finite numbers"
+            return [Finding(QUESTION, Verdict.INCONCLUSIVE, said, input=name)]
+    return []
+
+
+def _of_outputs(examination: Examination) -> list[Finding]:
+    library = examination.library
     if not examination.outputs:
         return [_wrong("the forward returned no floating-point output", None, "no-output")]
     return [

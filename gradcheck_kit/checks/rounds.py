@@ -47,10 +47,7 @@ class Seen:
         bound = self.comparison.bound
         if bound == 0.0:
             return 0.0
-        if self.comparison.zero or not self.sizes[name]:
-            size = max(self.comparison.ground, self.comparison.extent)
-        else:
-            size = self.sizes[name]
+        size = self.comparison.beside_zero if self.comparison.zero or not self.sizes[name] else self.sizes[name]
         return bound / size if size > 0.0 else math.inf
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from gradcheck_kit.side_by_side.names import check_fit
 from gradcheck_kit.side_by_side.rules import Rule
-from gradcheck_kit.side_by_side.trainee import Named, Values
+from gradcheck_kit.side_by_side.trainee import Named, Values, floating
 from gradcheck_kit.subject import UsageError
 
 Tree = Mapping[str, Any]
@@ -73,7 +73,7 @@ class JaxTrainee:
         return {n: np.asarray(p) for n, p in self._parameters.items()}
 
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
-        if np.asarray(labels).dtype.kind == "f":  # targets of a regression
+        if floating(labels):  # targets of a regression
             labels = np.asarray(labels, self.dtype)
         self._batch = (np.asarray(inputs, self.dtype), labels)
         loss, self._gradients = self._loss_and_gradients(self._parameters, self._array(inputs), labels)
@@ -84,7 +84,7 @@ class JaxTrainee:
         self._parameters, self._state = self._update(self._parameters, self._gradients, self._state, self._steps)
 
     def accuracy(self, inputs: Values, labels: Values) -> float:
-        if self._logits is None or np.asarray(labels).dtype.kind == "f":
+        if self._logits is None or floating(labels):
             return float("nan")
         predicted = np.asarray(self._logits(self._parameters, self._array(inputs))).argmax(axis=1)
         return float(np.mean(predicted == labels))

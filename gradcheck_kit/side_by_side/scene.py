@@ -16,7 +16,7 @@ from gradcheck_kit.side_by_side.moment import Moment, complete
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.rules import Rule
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
-from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, floating, offered
 
 Batch = Callable[[Indices], tuple[Values, Values]]
 """Positions of examples → (inputs, labels); both sides get the same arrays."""
@@ -86,7 +86,7 @@ class Scene:
         widened = offered(self.trainee, "widened")
         if self.unit_roundoff <= 2.0**-53 or widened is None:
             return None
-        inputs = self.inputs.astype(np.float64) if _moves(self.inputs) else self.inputs
+        inputs = self.inputs.astype(np.float64) if floating(self.inputs) else self.inputs
         made = [self._in_float64(widened(), side.before, inputs) for side in (self.reference, self.candidate)]
         return made[0], made[1]
 
@@ -201,13 +201,9 @@ def _dithered(values: Values, amplitude: float, generator: np.random.Generator) 
 
 def _scattered(values: Values, amplitude: float, generator: np.random.Generator) -> Values:
     """Each element that share of itself up or down; integers are positions, and stay."""
-    if not _moves(values):
+    if not floating(values):
         return np.asarray(values)
     return np.asarray(np.asarray(values, np.float64) * (1 + amplitude * generator.choice([-1.0, 1.0], values.shape)))
-
-
-def _moves(values: Values) -> bool:
-    return bool(np.issubdtype(np.asarray(values).dtype, np.floating))
 
 
 def _widest(middle: Moment, moments: list[Moment]) -> Moment:

@@ -16,7 +16,7 @@ from gradcheck_kit.side_by_side.distance import losses_apart
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.scene import Scene, relative
-from gradcheck_kit.side_by_side.trainee import Named, Values
+from gradcheck_kit.side_by_side.trainee import Named, Values, floating
 
 SPREAD_FACTOR = 4.0  # on the largest of three measured changes
 LAST_PLACES = 64.0  # unit roundoffs that a norm may be off by where nothing was seen to move
@@ -152,8 +152,7 @@ def _batch(scene: Scene) -> Iterator[Apart]:
         return  # in another order: the same batch
     for name in ("inputs", "labels"):
         if name in mine and name in theirs:
-            floating = np.asarray(theirs[name]).dtype.kind == "f"  # inputs, and the targets of a regression
-            cast = scene.held_roundoff if scene.digits.mixed and floating else 0.0
+            cast = scene.held_roundoff if scene.digits.mixed and floating(theirs[name]) else 0.0
             yield Apart("batch", name, relative(theirs[name], mine[name]), cast)
 
 

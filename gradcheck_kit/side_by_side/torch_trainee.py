@@ -15,7 +15,7 @@ from gradcheck_kit.side_by_side.replay import Replay
 from gradcheck_kit.side_by_side.rules import Rule
 from gradcheck_kit.side_by_side.torch_optimizer import rule_of, state_of, with_state
 from gradcheck_kit.side_by_side.torch_stages import Watch
-from gradcheck_kit.side_by_side.trainee import Named, Values
+from gradcheck_kit.side_by_side.trainee import Named, Values, floating
 from gradcheck_kit.subject import UsageError
 
 ROWS_AT_ONCE = 500  # the activations of ten thousand images at once would fill gigabytes
@@ -88,7 +88,7 @@ class TorchTrainee:
     @torch.no_grad()
     def accuracy(self, inputs: Values, labels: Values) -> float:
         """The share of right classes; nan for floating-point labels, the targets of a regression."""
-        if np.asarray(labels).dtype.kind == "f":
+        if floating(labels):
             return math.nan
         modes = [(module, module.training) for module in self._module.modules()]
         self._module.eval()
@@ -164,7 +164,7 @@ class TorchTrainee:
 
     def _labels(self, labels: Values) -> Tensor:
         """Classes as int64; floating-point targets as they are, never cut off to whole numbers."""
-        if np.asarray(labels).dtype.kind == "f":
+        if floating(labels):
             return self._tensor(labels)
         return torch.tensor(labels, dtype=torch.int64, device=self._place)
 

@@ -94,6 +94,11 @@ def copied(arrays: Named) -> dict[str, Values]:
     return {name: np.array(values) for name, values in arrays.items()}
 
 
+def floating(values: Values) -> bool:
+    """Whether these are inputs or targets of a regression, and not positions or classes."""
+    return np.asarray(values).dtype.kind == "f"
+
+
 def under(arrays: Named, prefix: str) -> dict[str, Values]:
     """The arrays whose names begin so, without it."""
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

@@ -33,7 +33,7 @@ from reference_impls.fast.classifier import FastClassifier
 from reference_impls.fast.cross_entropy import CrossEntropy
 from reference_impls.fast.sparse_affine import SparseAffine
 from reference_impls.fast.sparse_rows import SparseRows
-from reference_impls.layers.arguments import batch_of_rows
+from reference_impls.layers.arguments import batch_of_rows, integer
 from reference_impls.layers.layer import Array
 from reference_impls.networks.mlp import MLP
 
@@ -134,13 +134,12 @@ class FastMLP(FastClassifier[Memory]):
         return DenseAffine(rows, dtype) if sparse is None else SparseAffine(rows, sparse)
 
     def _checked(self, dense_inputs: object) -> int:
-        if isinstance(dense_inputs, bool) or not isinstance(dense_inputs, int | np.integer):
-            raise TypeError(f"FastMLP: dense_inputs is {dense_inputs!r}; pass an integer, or leave it out")
+        checked = integer("FastMLP", "dense_inputs", dense_inputs, "an integer, or leave it out")
         inputs = len(self.params["0.W"])
-        if not 0 <= dense_inputs <= inputs:
+        if not 0 <= checked <= inputs:
             raise ValueError(
-                f"FastMLP: dense_inputs is {dense_inputs}; pass an integer from 0 to {inputs}, the number of inputs"
+                f"FastMLP: dense_inputs is {checked}; pass an integer from 0 to {inputs}, the number of inputs"
             )
         if len(self._layers) == 1:
             raise ValueError("FastMLP: the network has no hidden layer, which dense_inputs is for; leave it out")
-        return int(dense_inputs)
+        return checked
