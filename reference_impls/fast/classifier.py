@@ -54,7 +54,7 @@ class FastClassifier(ABC, Generic[Buffers]):
         self.network = network
         self.params = network.params
         self.grads: dict[str, Array] = {name: np.zeros(p.shape, p.dtype) for name, p in self.params.items()}
-        self._of_batch: dict[tuple[int, np.dtype[Any]], Buffers] = {}
+        self._of_batch: dict[Any, tuple[tuple[int, ...], Buffers]] = {}  # and the shape of its rows
         self._latest: Buffers | None = None
         self._has_loss = False
         self._x_shape: tuple[int, ...] = ()
@@ -141,21 +141,27 @@ class FastClassifier(ABC, Generic[Buffers]):
 
     def _run(self, x: Array) -> Buffers:
         self._latest, self._has_loss = None, False  # which stands if something raises
-        name, dtype = type(self).__name__, self.dtype
-        x = float_array(name, "x", x)
-        same_dtype(name, "x", x, "params['0.W']", self.params["0.W"])
-        self._x_shape = x.shape
-        x = self._rows_of(x)
-        if len(x) == 0:
-            raise ValueError(f"{name}: x has shape {x.shape}; pass at least one row")
-        memory = self._of_batch.get((len(x), dtype))
-        if memory is None:
-            while len(self._of_batch) >= BATCH_SIZES_KEPT:
-                del self._of_batch[next(iter(self._of_batch))]
-            memory = self._of_batch[len(x), dtype] = self._allocate(len(x), dtype)
-        self._forward(x, memory)
+        # Of a batch like an earlier one nothing is left to be asked.
+        known = self._of_batch.get((x.shape, x.dtype, self.dtype)) if type(x) is np.ndarray else None
+        shape, memory = self._checked_batch(x) if known is None else known
+        self._x_shape = np.shape(x)
+        self._forward(np.asarray(x).reshape(shape), memory)
         self._latest = memory
         return memory
+
+    def _checked_batch(self, x: Array) -> tuple[tuple[int, ...], Buffers]:
+        """Return the shape that the forward needs x in, and memory for such batches from now on."""
+        name = type(self).__name__
+        x = float_array(name, "x", x)
+        same_dtype(name, "x", x, "params['0.W']", self.params["0.W"])
+        rows = self._rows_of(x)
+        if len(rows) == 0:
+            raise ValueError(f"{name}: x has shape {rows.shape}; pass at least one row")
+        self._of_batch.pop((x.shape, x.dtype, self.dtype), None)
+        while len(self._of_batch) >= BATCH_SIZES_KEPT:
+            del self._of_batch[next(iter(self._of_batch))]
+        known = self._of_batch[x.shape, x.dtype, self.dtype] = rows.shape, self._allocate(len(rows), x.dtype)
+        return known
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies of views would no longer be views of the copies.

@@ -118,7 +118,8 @@ class FastMLP(FastClassifier[Memory]):
 
     def _backward(self, dlogits: Array, memory: Memory, *, of_input: bool) -> Array | None:
         h, dh, grads = memory.h, memory.dh, self.grads
-        grads.update((name, sparse.array) for name, sparse in self.sparse_rows.items())  # others may stand there
+        for name, sparse in self.sparse_rows.items():
+            grads[name] = sparse.array  # another may stand there
         dz = dlogits.T
         for i in range(len(self._layers) - 1, -1, -1):
             W, b = self._layers[i]

@@ -1,5 +1,6 @@
 """SGD that allocates nothing in a step, and walks through large arrays in blocks that stay in the cache."""
 
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.layers.layer import Array
 from reference_impls.optimizers.sgd import SGD
 
-BLOCK = 1 << 15  # elements: four blocks of float32 are 512 KiB, which a second-level cache holds
+BLOCK = 1 << 16  # elements: four blocks of float32 are 1 MiB, which a second-level cache holds
 
 
 @dataclass
@@ -71,7 +72,7 @@ class InPlaceSGD(SGD):
                 )
         self._velocities: dict[str, Array] = {}
         self._known_options = self._options()
-        self._known: list[tuple[Array, Array]] = []
+        self._known: list[Array | None] = []
         self._tails: dict[str, SparseRows] = {}
         self._blocks: list[Rows] = []
 
@@ -80,7 +81,7 @@ class InPlaceSGD(SGD):
         if not self._knows(grads):
             self._check(grads)
             self._known_options = self._options()
-            self._known = [(p, np.asarray(grads[name])) for name, p in self.params.items()]
+            self._known = self._arrays(grads)
             self._tails = {
                 name: sparse for name, sparse in self._sparse_rows.items() if self._skips(sparse, grads[name])
             }
@@ -90,18 +91,22 @@ class InPlaceSGD(SGD):
             self._update_rows(rows)
         for name, sparse in self._tails.items():
             p, tail = self.params[name], sparse.tail
-            p[tail] -= p.dtype.type(self.lr) * sparse.array[tail]
+            p[tail] -= p.dtype.type(self.lr) * sparse.rows
 
     def _knows(self, grads: Mapping[str, Array]) -> bool:
         """Whether these are the arrays and the options of the step before, and the parameters may be written to."""
+        arrays = self._arrays(grads)
         return (
             self._known_options == self._options()
-            and len(grads) == len(self.params) == len(self._known)
-            and all(
-                p is known_p and grads.get(name) is known_g and p.flags.writeable
-                for (name, p), (known_p, known_g) in zip(self.params.items(), self._known, strict=True)
-            )
+            and len(grads) == len(self.params)
+            and len(arrays) == len(self._known)
+            and all(map(operator.is_, arrays, self._known))
+            and all(p.flags.writeable for p in self.params.values())
         )
+
+    def _arrays(self, grads: Mapping[str, Array]) -> list[Array | None]:
+        """All that a step reads: the parameters, and the gradient of each if it has one."""
+        return [*self.params.values(), *map(grads.get, self.params)]
 
     def _cut(self, name: str, g: Array) -> Iterator[Rows]:
         p = np.atleast_1d(self.params[name])

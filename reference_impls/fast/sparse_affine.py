@@ -62,6 +62,7 @@ class SparseAffine:
         self._z = np.empty((rows, units), dtype)
         self._x_memory = np.empty(rows * longest, dtype)
         self._W_memory = np.empty((longest, units), dtype)
+        self._dW_memory = np.empty((longest, units), dtype)
         self._tail, self._x_tail = np.empty(0, np.intp), self._x_memory
 
     def forward(self, x: Array, W: Array, b: Array, out: Array) -> None:
@@ -80,7 +81,7 @@ class SparseAffine:
     def gradients(self, x: Array, dz: Array, dW: Array, db: Array) -> None:
         """As ``Affine.gradients``; the rows of ``dW`` that belong to columns of zeros are zero."""
         np.matmul(x[:, : self._dense].T, dz, out=self._gradient.head)
-        d_tail = np.matmul(self._x_tail.T, dz, out=self._W_memory[: len(self._tail) + 1])
+        d_tail = np.matmul(self._x_tail.T, dz, out=self._dW_memory[: len(self._tail) + 1])
         self._gradient.put(self._tail, d_tail[1:])
         db[...] = d_tail[0]
 

@@ -19,12 +19,14 @@ class SparseRows:
         array: all of it, true zeros included.
         dense: how many of the first rows may hold anything.
         tail: which of the others do, integers.
+        rows: what stands at ``tail``, without the zeros between.
         head: the first rows, to be written to.
     """
 
     array: Array
     dense: int
     tail: Array
+    rows: Array
     head: Array
     _written: Array
 
@@ -34,10 +36,10 @@ class SparseRows:
         self.__setstate__({"array": array, "dense": dense, "tail": np.empty(0, np.intp)})
 
     def put(self, tail: Array, rows: Array) -> None:
-        """Let ``rows`` stand at ``tail``, and zeros in all others behind the head."""
+        """Let ``rows`` stand at ``tail``, and zeros in all others behind the head; they are kept, not copied."""
         self._written[self.tail] = 0
         self._written[tail] = rows
-        self.tail = tail
+        self.tail, self.rows = tail, rows
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies of views would no longer be views of the copies.
@@ -45,6 +47,7 @@ class SparseRows:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.array, self.dense, self.tail = state["array"], state["dense"], state["tail"]
+        self.rows = self.array[self.tail]
         self.array.flags.writeable = True
         self._written = self.array[:]
         self.head = self._written[: self.dense]
