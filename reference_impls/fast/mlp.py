@@ -45,7 +45,7 @@ class Memory:
     Attributes:
         h: the activations, (rows, units) each: ``h[0]`` is x itself, the rest belong to the network.
         dh: their gradients; ``dh[0]``, of x, is never used in training and has no memory.
-        zeros: of the shape of each, because NumPy's maximum of two arrays is faster than that with a number.
+        zeros: of the width of each, because NumPy's maximum of two arrays is faster than that with a number.
         positive: where each is positive.
         affine: the layers' products.
         cross_entropy: the logits and their gradient.
@@ -100,7 +100,7 @@ class FastMLP(FastClassifier[Memory]):
         return Memory(
             h=[np.empty(shape, dtype) for shape in shapes],
             dh=[np.empty(shape, dtype) for shape in shapes],
-            zeros=[np.zeros(shape, dtype) for shape in shapes],
+            zeros=[np.zeros(shape[1], dtype) for shape in shapes],
             positive=[np.empty(shape, np.bool_) for shape in shapes],
             affine=[self._first(rows, dtype), *(DenseAffine(rows, dtype) for _ in hidden)],
             cross_entropy=CrossEntropy(classes, rows, dtype),

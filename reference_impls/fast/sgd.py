@@ -85,7 +85,9 @@ class InPlaceSGD(SGD):
             self._tails = {
                 name: sparse for name, sparse in self._sparse_rows.items() if self._skips(sparse, grads[name])
             }
-            self._blocks = [rows for name in self.params for rows in self._cut(name, np.asarray(grads[name]))]
+            # Those of the first layer come last: there the next forward begins, and finds them in the cache.
+            names = reversed(list(self.params))
+            self._blocks = [rows for name in names for rows in self._cut(name, np.asarray(grads[name]))]
         self._steps += 1
         for rows in self._blocks:
             self._update_rows(rows)
