@@ -62,7 +62,7 @@ class Construction:
     ) -> None:
         if isinstance(target, Subject):
             raise UsageError("a Subject stands at one point; pass the layer, class or function that it was made of")
-        self.target, self._vjp, self.has_vjp = target, vjp, vjp is not None
+        self.target, self.vjp = target, vjp
         self._names, self._constants, self.fixed = names, dict(constants), fixed
         self.demands = demands or Demands()
         self._own = frozenset[str]()
@@ -148,7 +148,7 @@ class Construction:
 
     def subject(self, call: Call) -> Subject:
         """The subject of a call."""
-        subject = resolve(call.made, call.inputs, vjp=self._vjp)
+        subject = resolve(call.made, call.inputs, vjp=self.vjp)
         wrt = subject.differentiable if self.demands.wrt is None else self.demands.wrt
         return subject.restricted_to([name for name in wrt if name not in self.fixed])
 

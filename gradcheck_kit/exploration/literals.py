@@ -31,36 +31,38 @@ def assignments(name: str, array: NDArray, layout: str, torch: bool, placed: str
 def to_paste(
     construction: Construction, example: Example, call: Call, constants: Mapping[str, Any], question: str, seed: int
 ) -> tuple[str, ...]:
-    """Lines that check the example again; the target goes by its own name, imported where it can be, a lambda or an
-    object by "target"."""
+    """Lines that check the example again; the target goes by its own name, imported or written out where it can be,
+    an object by "target"."""
     torch = sys.modules.get("torch")
     module = torch is not None and isinstance(call.made, torch.nn.Module)
     lines = ["import numpy as np", "import gradcheck_kit as gk"]
     if construction.torch or module:
         lines.append("import torch")
-    target, brought = _spelled(construction)
-    lines += brought
+    names = Names()
+    values = {name: repr(value) for name, value in constants.items()}
+    values |= {name: names.variable(name, array) for name, array in example.arrays.items()}
+    target = "target" if call.parameters else names.of(construction.target, "target")
+    options = [] if construction.vjp is None else [f"vjp={names.of(construction.vjp, 'vjp')}"]
+    lines += [*names.imports, *names.wanted]
     device = construction.demands.device
     placed = "" if device is None else f".to({device!r})"
     for name, array in example.arrays.items():
         built = name in call.built
         tensor = construction.torch or (module and not built)
-        lines += assignments(_variable(name), array, example.layout if built else "C", tensor, placed)
+        lines += assignments(values[name], array, example.layout if built else "C", tensor, placed)
     if construction.builds:
         if module:
             lines.append(f"torch.manual_seed({example.seed})")
-        target += f"({', '.join(f'{n}={_argument(n, example, constants)}' for n in call.built)})"
+        target += f"({', '.join(f'{n}={values[n]}' for n in call.built)})"
     if call.parameters:
         lines.append(f"target = ...  # your {construction.title}, with {', '.join(call.parameters)} as above")
-        target = "target"
     given = [
-        repr(value) if name is None else _argument(name, example, constants)
-        for name, value in zip(call.passed, call.inputs, strict=True)
+        repr(value) if name is None else values[name] for name, value in zip(call.passed, call.inputs, strict=True)
     ]
     wrt = list(call.checked) if construction.fixed or construction.demands.wrt is not None else []
     options = [
         *([f"wrt={wrt!r}"] if wrt else []),
-        *(["vjp=vjp"] if construction.has_vjp else []),
+        *options,
         *([f"seed={seed}"] if seed else []),
         *(spelled for spelled in construction.demands.spelled() if question != kink.QUESTION),
     ]
@@ -68,21 +70,3 @@ def to_paste(
         options.append(f"questions={question!r}")
     lines.append(f"gk.check({', '.join([target, *given, *options])})")
     return tuple(lines)
-
-
-def _spelled(construction: Construction) -> tuple[str, list[str]]:
-    """The target's name, and the lines that import it or say that it has to be defined."""
-    name = str(getattr(construction.target, "__name__", "target"))
-    if not name.isidentifier() or name == "target":
-        return "target", []
-    names = Names()
-    spelled = names.of(construction.target, "target")
-    return spelled, [*names.imports, *names.wanted]
-
-
-def _argument(name: str, example: Example, constants: Mapping[str, Any]) -> str:
-    return _variable(name) if name in example.arrays else repr(constants[name])
-
-
-def _variable(name: str) -> str:
-    return name if name.isidentifier() else "".join(c if c.isalnum() else "_" for c in name)

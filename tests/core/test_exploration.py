@@ -177,9 +177,9 @@ def test_the_lines_to_paste_fail_again(needle: str) -> None:
     target, axes, _ = NEEDLES[needle]
     found = gk.explore(target, max_examples=300, **axes)
     assert found.exploration is not None
-    scope = {"target": target, getattr(target, "__name__", "target"): target}
+    lines = [line for line in found.exploration.lines if not line.startswith("target = ...  # your ")]
     with pytest.raises(gk.GradientCheckError) as failure:
-        exec("\n".join(found.exploration.lines), scope)
+        exec("\n".join(lines), {"target": target, getattr(target, "__name__", "target"): target})
     wrong = [f for f in found.findings if f.verdict is FAIL]
     again = [f for f in failure.value.report.findings if f.verdict is FAIL]
     assert [(f.question, f.input, f.message) for f in again] == [(f.question, f.input, f.message) for f in wrong]
@@ -189,7 +189,7 @@ def test_the_report_shows_the_input_and_holds_it_in_json() -> None:
     report = gk.explore(BatchOfOne(), x=("n", 3))
     text = str(report)
     assert text.startswith("FAIL  BatchOfOne: the backward pass is wrong (x)")
-    assert "    x = np.array([[0.0, 0.0, 1.0]])\n    gk.check(target, x)\n" in text
+    assert "    target = ...  # your BatchOfOne\n    x = np.array([[0.0, 0.0, 1.0]])\n    gk.check(target, x)\n" in text
     assert len(text.splitlines()) <= 25
     held = json.loads(json.dumps(report.to_dict(), allow_nan=False))["exploration"]
     assert held["inputs"]["x"] == {"dtype": "float64", "shape": [1, 3], "values": [[0.0, 0.0, 1.0]]}
@@ -440,3 +440,19 @@ def test_a_backward_that_raises_at_most_shapes_is_a_failure_of_a_layer_with_para
     report = gk.explore(Untransposed, x=("n", 3), W=(3, "m"))
     assert report.verdict is gk.Verdict.FAIL
     assert "the backward raises ValueError" in str(report)
+
+
+half = 0.5  # a global that functions below use
+
+
+def test_the_lines_hold_a_function_and_its_vjp_whole_where_their_source_is_at_hand() -> None:
+    report = gk.explore(lambda t: half * t**2, t=("n",), vjp=lambda u, t: half * t * u)
+    assert report.exploration is not None
+    with pytest.raises(gk.GradientCheckError, match=r"backward -?[0-9.]+, numerical derivative"):
+        exec("\n".join(report.exploration.lines), {})
+
+
+def test_no_array_takes_the_name_of_what_a_function_uses() -> None:
+    report = gk.explore(lambda half: half**2, half=("n",), vjp=lambda u, t: half * t * u)
+    assert report.exploration is not None
+    assert "vjp = ...  # your <lambda>" in "\n".join(report.exploration.lines)
