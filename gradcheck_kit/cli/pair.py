@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck_kit.cli.parity_options import with_defaults
 from gradcheck_kit.cli.target import Module, imported, own_frames, split
 from gradcheck_kit.side_by_side.checkpoint import obstacle
-from gradcheck_kit.side_by_side.given import lacking
+from gradcheck_kit.side_by_side.given import lack
 from gradcheck_kit.side_by_side.scene import Batch
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
 from gradcheck_kit.side_by_side.trainee import Trainee, Values
@@ -93,10 +93,9 @@ def told_as_usage() -> Iterator[None]:
 def _trainee(found: Any, spelled: str) -> Trainee:
     """The object, or what it makes when it is called."""
     trainee = found() if callable(found) and (isinstance(found, type) or not hasattr(found, "step")) else found
-    missing = lacking(trainee)
-    if missing:
-        kind = type(trainee).__name__
-        raise UsageError(f"{spelled} gives a {kind}, which lacks {', '.join(missing)}; a trainee has them all")
+    missing = lack(trainee)
+    if missing is not None:
+        raise UsageError(f"{spelled} gives a {type(trainee).__name__}, which {missing}")
     made: Trainee = trainee
     return made
 

@@ -4,11 +4,14 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
+from gradcheck_kit.cli import option_types
 from gradcheck_kit.cli.exit_codes import USAGE
 from gradcheck_kit.spelling import did_you_mean
 
+WRITTEN = (option_types.output, option_types.picture, option_types.report_file)
 CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)")
 
 
@@ -21,10 +24,22 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's, but what is left over is told by the command that it was typed after."""
         options, unknown = self.parse_known_args(args, namespace)
+        command = self._command_of(list(sys.argv[1:] if args is None else args))
         if unknown:
-            command = self._command_of(list(sys.argv[1:] if args is None else args))
             command.error(command.about_unknown(unknown[0]))
+        command.expect_files_apart(options)
         return options
+
+    def expect_files_apart(self, options: argparse.Namespace) -> None:
+        """End here if a file would be written twice, the second time over the first."""
+        writers: dict[Path, str] = {}
+        for action in (action for action in self._actions if action.type in WRITTEN):
+            held, option = getattr(options, action.dest), action.option_strings[-1]
+            for path in held if isinstance(held, list) else filter(None, [held]):
+                if (earlier := writers.get(path.resolve())) is not None:
+                    both = f"{option} twice" if earlier == option else f"{earlier} and {option}"
+                    self.error(f"{both} would write {str(path)!r}; name a file for each")
+                writers[path.resolve()] = option
 
     def leaves(self) -> Iterator["Parser"]:
         """The parsers of the commands that have no further ones below."""

@@ -55,11 +55,15 @@ def read(config: pytest.Config) -> Options:
     Raises:
         pytest.UsageError: an option cannot be meant.
     """
+    report, html = _file(config, "report"), _file(config, "html")
+    if report is not None and html is not None and report.resolve() == html.resolve():
+        both = "--gradcheck-report and --gradcheck-html"
+        raise pytest.UsageError(f"{both} would write '{html}'; name a file for each")
     return Options(
         devices=_devices(config),
         seed=_seed(config),
-        report=_file(config, "report"),
-        html=_file(config, "html"),
+        report=report,
+        html=html,
         modules=tuple(name for part in config.getini("gradcheck_modules") for name in _listed(part)),
     )
 

@@ -13,23 +13,23 @@ ATTRIBUTES = ("name", "dtype", "device")
 AS_BATCH = "pass a function from positions of examples to inputs and labels, such as lambda i: (x[i], y[i])"
 
 
-def lacking(side: Any) -> list[str]:
-    """What a trainee must have and this has not."""
+def lack(side: Any) -> str | None:
+    """What this lacks to be a trainee, in words; None if it is one."""
     missing = [name for name in METHODS if not callable(getattr(side, name, None))]
-    return missing + [name for name in ATTRIBUTES if not hasattr(side, name)]
+    missing += [name for name in ATTRIBUTES if not hasattr(side, name)]
+    return f"lacks {', '.join(missing)}; a trainee has them all" if missing else None
 
 
 def expect_trainee(role: str, side: Any) -> None:
     """Raise a UsageError, which says what to pass as `role`, unless this is a trainee."""
     if isinstance(side, type):
         raise UsageError(f"{role} is the class {side.__name__}; pass an instance, such as {side.__name__}(...)")
-    missing = lacking(side)
-    if missing and callable(getattr(side, "named_parameters", None)):
+    missing = lack(side)
+    if missing is not None and callable(getattr(side, "named_parameters", None)):
         wrapped = "gradcheck_kit.torch.TorchTrainee(name, module, optimizer, loss, layout)"
         raise UsageError(f"{role} is a torch module; pass {wrapped}")
-    if missing:
-        kind = type(side).__name__
-        raise UsageError(f"{role}, of type {kind}, lacks {', '.join(missing)}; a trainee has them all")
+    if missing is not None:
+        raise UsageError(f"{role}, of type {type(side).__name__}, {missing}")
 
 
 def expected_batch(batch: Any) -> Callable[..., tuple[Values, Values]]:

@@ -113,7 +113,7 @@ class TrainingRun:
         self.trace.train_loss.append((float(losses[0]), float(losses[1])))
         if self._test is not None:
             scored = [offered(side, "accuracy") for side in self._sides]
-            one, other = (math.nan if score is None else score(*self._test) for score in scored)
+            one, other = (math.nan if score is None else score(*map(handed, self._test)) for score in scored)
             self.trace.accuracy.append((one, other))
 
     def snapshot(self) -> dict[str, Values]:

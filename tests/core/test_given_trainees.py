@@ -102,6 +102,19 @@ def test_a_side_that_works_on_the_batch_itself_changes_neither_the_data_nor_the_
     assert np.array_equal(y, Y)
 
 
+def test_a_side_that_works_on_the_test_examples_changes_neither_them_nor_the_other_sides_score() -> None:
+    class Scored(Linear):
+        def accuracy(self, inputs: Array, labels: Array) -> float:
+            inputs += labels[:, :1]
+            return float(inputs.sum())
+
+    x, y = X.copy(), Y.copy()
+    report = train_parity(Scored(), Scored(), Schedule(START, 40, 10, 2, 0), lambda i: (X[i], Y[i]), test=(x, y))
+    assert np.array_equal(x, X)
+    scores = [score for side in (report.reference, report.candidate) for score in side.test_accuracy]
+    assert scores == scores[:1] * 4
+
+
 class Unfinished:
     name, dtype = "unfinished", "float64"
 

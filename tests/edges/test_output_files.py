@@ -113,6 +113,28 @@ def test_what_cannot_be_written_is_refused_before_any_work(
     assert everything(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["parity", "mnist", "--json", "x.html", "--html", "./x.html"], "--json and --html would write 'x.html'"),
+        (["parity", "mnist", "--json", "x.png", "--plot", "x.png"], "--json and --plot would write 'x.png'"),
+        (
+            ["check", "m", "--report", "x.xml", "--report", "./x.xml"],
+            "--report twice would write 'x.xml'",
+        ),
+    ],
+)
+def test_no_file_is_written_over_by_another_of_the_same_run(
+    arguments: list[str], told: str, folder: Path, capsys: Capture
+) -> None:
+    before = everything(folder)
+    with pytest.raises(SystemExit) as exit_code:
+        main(arguments)
+    assert exit_code.value.code == 2
+    assert f"{told}; name a file for each" in capsys.readouterr().err
+    assert everything(folder) == before
+
+
 @pytest.mark.parametrize(("arguments", "suffix"), FILE_OPTIONS)
 def test_a_file_that_is_there_survives_a_run_refused_for_another(
     arguments: list[str], suffix: str, folder: Path

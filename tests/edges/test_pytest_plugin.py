@@ -592,3 +592,11 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_first_test(
     assert f"--gradcheck-{option}: cannot write {file}: {folder}/notes is no directory" in done.stderr
     assert not (folder / "ran").exists()
     assert (folder / "notes").read_text(encoding="utf-8") == "mine\n"
+
+
+def test_one_file_for_both_forms_of_the_results_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"pytest.ini": INI, "test_it.py": "def test_it(): pass\n"})
+    done = run(folder, "--gradcheck-report=out", f"--gradcheck-html={folder / 'out'}")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "--gradcheck-report and --gradcheck-html would write" in done.stderr
+    assert not (folder / "out").exists()
