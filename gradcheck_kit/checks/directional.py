@@ -116,6 +116,8 @@ def _alone(examination: Examination, look: Look, names: Sequence[str], places: P
         for name in pending:
             cases[name].add(asked.measure([name]))
     _beside_the_kink(examination, look, cases, places)
+    if look.kind is Kind.EQUALISED:
+        _among_rounding(examination, look, cases, places)
     if look.kind is Kind.PLAIN:  # once is enough
         for name, case in cases.items():
             case.look_at_small_elements(name)
@@ -144,6 +146,13 @@ def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, C
             asked = Round(examination, replace(look, nudge=True, shrink=shrink), places)
             for name in pending:
                 cases[name].add(asked.measure([name]))
+
+
+def _among_rounding(examination: Examination, look: Look, cases: Mapping[str, Case], places: Places) -> None:
+    """A plain look where an equalised one rests, undecided, on elements that are but the rounding of the largest."""
+    for name, case in cases.items():
+        if not case.asked_enough and case.measurements[-1].typical_is_rounding(name):
+            case.add(Round(examination, replace(look, kind=Kind.PLAIN), places).measure([name]))
 
 
 def _finding(examination: Examination, name: str, cases: list[Case], effort: int) -> Finding:

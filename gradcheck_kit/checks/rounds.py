@@ -65,6 +65,12 @@ class Measurement:
         library = self.round.examination.library
         return sum(math.prod(library.shape(v)) for v in self.tangents.values())
 
+    def typical_is_rounding(self, name: str) -> bool:
+        """Whether the median element of the gradient of `name` is smaller than a last place of the whole of it."""
+        backward, library = self.round.backward, self.round.examination.library
+        gradient = backward.gradients[name]
+        return typical_size(library, gradient) <= backward.form.unit_roundoff * norm_of(library, gradient)
+
     def digits_lost(self) -> Lost | None:
         """As `Backward.digits_lost`, where the forward in float64 was differentiated."""
         if self.round.place.exact is None:
