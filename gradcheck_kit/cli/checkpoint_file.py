@@ -122,5 +122,11 @@ def default_directory(identity: Mapping[str, Any]) -> Path:
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-    return "; ".join(f"its {name} is {there.get(name, 'not set')}, here {here.get(name, 'not set')}" for name in names)
+    told = []
+    for name in [name for name in {**there, **here} if there.get(name) != here.get(name)]:
+        saved, now = there.get(name, "not set"), here.get(name, "not set")
+        if isinstance(saved, dict) and isinstance(now, dict):
+            told.append(_differences(*({f"{name} of {key}": v for key, v in part.items()} for part in (saved, now))))
+        else:
+            told.append(f"its {name} is {saved}, here {now}")
+    return "; ".join(told)

@@ -29,7 +29,8 @@ class Pair:
     Attributes:
         reference, candidate: fresh.
         schedule, batch, test: from the reference's module.
-        sources: SHA-256 of each side's file: a run that is taken up again must be of the same code.
+        sources: SHA-256 of each side's file, and of those beside it that were imported: a run that is taken up again
+            must be of the same code.
     """
 
     reference: Trainee
@@ -73,7 +74,8 @@ def imported_pair(spelled: Sequence[str], typed: Mapping[str, int | None]) -> It
             batch, examples = _batch(module)
             schedule = _schedule(module, reference, examples, typed)
             test = _called(module, "test")
-        sources = {spelled[0]: _source(module), spelled[1]: _source(other)}
+        sources = dict(zip(spelled, (_source(module.module.__file__), _source(other.module.__file__)), strict=True))
+        sources |= _imported_beside(module) | _imported_beside(other)
         yield Pair(reference, candidate, schedule, batch, _checked_test(module, test), sources)
 
 
@@ -167,6 +169,10 @@ def _two(module: Module, name: str, given: Any) -> tuple[Any, Any]:
     return given[0], given[1]
 
 
-def _source(module: Module) -> str:
-    file = module.module.__file__
+def _imported_beside(module: Module) -> dict[str, str]:
+    others = [file for file in module.files() if str(file) != module.module.__file__]
+    return {file.relative_to(module.folder).as_posix(): _source(str(file)) for file in others}
+
+
+def _source(file: str | None) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""

@@ -28,10 +28,17 @@ class Module:
     Attributes:
         module: imported.
         spelled: as it was typed.
+        folder: what it can import from beside libraries.
     """
 
     module: ModuleType
     spelled: str
+    folder: Path
+
+    def files(self) -> list[Path]:
+        """Those below its folder that are imported by now, its own among them; ours and those of libraries are not."""
+        below = {str(module.__file__) for module in list(sys.modules.values()) if _is_below(module, self.folder)}
+        return [Path(file) for file in sorted(below) if not file.startswith((OWN, *LIBRARIES))]
 
     def get(self, dotted: str) -> Any:
         """An object by its name, which may have dots.
@@ -79,7 +86,7 @@ def imported(place: str) -> Iterator[Module]:
     """
     folder, name, path = _located(place)
     with _as_before(folder):
-        yield Module(_load(name, path, place), place)
+        yield Module(_load(name, path, place), place, folder)
 
 
 def _located(place: str) -> tuple[Path, str, Path | None]:

@@ -181,7 +181,21 @@ def test_a_checkpoint_of_edited_code_or_of_another_pair_is_refused(folder: Path,
     with (folder / "pair.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     assert parity("candidate", "--checkpoint", "kept", "--resume") == 2
-    assert "its code is" in capsys.readouterr().err
+    assert "its code of pair.py:reference is" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_edited_code_that_a_side_imports_is_refused(folder: Path, capsys: Capture) -> None:
+    (folder / "layers.py").write_text("SCALE = 1.0\n", encoding="utf-8")
+    with (folder / "pair.py").open("a", encoding="utf-8") as file:
+        file.write("import layers\n")
+    assert parity("candidate", "--checkpoint", "kept") == 0
+    assert parity("candidate", "--checkpoint", "kept", "--resume") == 0
+    (folder / "layers.py").write_text("SCALE = 2.0\n", encoding="utf-8")
+    capsys.readouterr()
+    assert parity("candidate", "--checkpoint", "kept", "--resume") == 2
+    told = capsys.readouterr().err
+    assert "its code of layers.py is" in told
+    assert "code of pair.py" not in told
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 cut off", b"no archive at all"])
