@@ -42,6 +42,15 @@ def held_by(item: Any) -> dict[str, Any]:
     return held
 
 
+def shared_with_the_class(item: Any) -> dict[str, Any]:
+    """Arrays, dicts and lists that an object's class holds for all of its objects, and it none of its own."""
+    own, found = held_by(item), dict[str, Any]()
+    for kind in reversed(type(item).__mro__):
+        mutable = {n: v for n, v in vars(kind).items() if hasattr(v, "dtype") or isinstance(v, dict | list)}
+        found |= {name: value for name, value in mutable.items() if not name.startswith("__") and name not in own}
+    return found
+
+
 def _names(code: CodeType) -> Iterator[str]:
     """The names that code looks up outside itself, that of its inner functions too."""
     yield from code.co_names

@@ -1,7 +1,7 @@
 """Where the parameters of a textbook layer live, and their gradients: on the layer itself or on layers inside it."""
 
-from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gradcheck_kit.adapters.held import held_by
@@ -9,6 +9,7 @@ from gradcheck_kit.space import Array, Library
 from gradcheck_kit.subject import UsageError
 
 SPELLINGS = ("d{}", "grad_{}", "{}_grad", "d_{}")  # the gradient of W beside it, as textbooks write it
+HOLDS = ("data", "value")  # what an object that has a `grad` calls its array
 DEEPEST = 4  # layers inside layers
 
 Step = tuple[str, Any]
@@ -29,7 +30,7 @@ class Place:
 
     Attributes:
         container: the attribute that holds the dict or list; None where the array is an attribute itself.
-        key: in the container, or the attribute's name.
+        key: in the container, or the attribute's name, or the key where the owner is itself a dict or a list.
         path: from the layer to the owner.
     """
 
@@ -40,8 +41,8 @@ class Place:
     @property
     def name(self) -> str:
         """What the parameter is called: by its key, after the way to its owner."""
-        own = f"{self.container}[{self.key}]" if isinstance(self.key, int) else str(self.key)
-        return f"{spelled(self.path)}.{own}" if self.path else own
+        own = f"{self.container or ''}[{self.key}]" if isinstance(self.key, int) else str(self.key)
+        return f"{spelled(self.path)}{'' if own[0] == '[' else '.'}{own}" if self.path else own
 
     @property
     def written(self) -> tuple[str | None, Any]:
@@ -53,12 +54,7 @@ class Place:
 
     def read(self, layer: Any) -> Any:
         owner = _followed(layer, self.path)
-        if self.container is None:
-            return getattr(owner, self.key, None)
-        held = getattr(owner, self.container, None)
-        if isinstance(held, Mapping):
-            return held.get(self.key)
-        return held[self.key] if held is not None and self.key < len(held) else None
+        return _entry(owner if self.container is None else getattr(owner, self.container, None), self.key)
 
     def write(self, layer: Any, value: Array, library: Library, title: str, name: str) -> None:
         """In place where possible, since other attributes may be views of the same array; else by assignment.
@@ -92,18 +88,47 @@ class Place:
 
     def _assign(self, layer: Any, value: Array) -> None:
         owner = _followed(layer, self.path)
-        if self.container is None:
-            setattr(owner, self.key, value)
-            return
-        held = getattr(owner, self.container)
+        held = owner if self.container is None else getattr(owner, self.container)
         if isinstance(held, MutableMapping | MutableSequence):
             held[self.key] = value
+        elif self.container is None:
+            setattr(owner, self.key, value)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a layer.
+
+    Attributes:
+        place: of its array.
+        gradients: where its gradient is; of tied weights, which are one array in several places, each one's part, and
+            whether that place holds the array transposed.
+    """
+
+    place: Place
+    gradients: tuple[tuple[Place, bool], ...]
+
+    def gradient(self, layer: Any, library: Library) -> Any:
+        """What stands there now; of tied weights the sum, in which an array that stands there twice counts once."""
+        found: list[Any] = []
+        for place, transposed in self.gradients:
+            value = place.read(layer)
+            if len(self.gradients) == 1:
+                return value
+            if value is None or any(value is other or library.overlap(value, other) for other in found):
+                continue
+            found.append(value.T if transposed else value)
+        total, *others = found or [None]
+        for value in others:
+            total = total + value
+        return total
 
 
 def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
     """The parameters and gradients in `params` and `grads`; None where there is no such declaration.
 
-    `grads` may be made by the first backward only; a gradient that never appears counts as missing.
+    `grads` may be made by the first backward only; a gradient that never appears counts as missing. `params` that are
+    objects with an array and its `grad` are found as what they are.
     """
     params, grads = getattr(owner, "params", None), getattr(owner, "grads", None)
     if isinstance(params, Mapping) and isinstance(grads, Mapping | None):
@@ -112,11 +137,14 @@ def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
         keys = list(range(len(params)))
     else:
         return None
+    if any(_is_parameter(held) for held in (params.values() if isinstance(params, Mapping) else params)):
+        return None
     return [(Place("params", key, path), Place("grads", key, path)) for key in keys]
 
 
 def layers_inside(layer: Any) -> Iterator[tuple[Path, Any]]:
-    """The layer and those inside it: in attributes, and in lists, tuples and dicts there; each once.
+    """The layer, those inside it and objects with an array and its `grad`: in attributes, and in lists, tuples and
+    dicts there; each once.
 
     A layer that declares its parameters has declared those inside it, too.
     """
@@ -140,7 +168,7 @@ def _children(owner: Any) -> Iterator[tuple[Path, Any]]:
         elif isinstance(value, list | tuple):
             items = [((("[]", i),), item) for i, item in enumerate(value)]
         for steps, item in items:
-            if _is_layer(item):
+            if _is_layer(item) or _is_parameter(item):
                 yield ((".", name), *steps), item
 
 
@@ -149,7 +177,56 @@ def _is_layer(value: Any) -> bool:
     return not isinstance(value, type) and all(callable(method) for method in methods)
 
 
-def arrays_of(owner: Any, library: Library) -> dict[str, Array]:
+def _is_parameter(value: Any) -> bool:
+    """Whether it is an object with an array and its gradient, as small autograd libraries have them."""
+    held = {} if isinstance(value, type) else held_by(value)
+    return "grad" in held and any(hasattr(held.get(name), "dtype") for name in HOLDS)
+
+
+def held_arrays(owner: Any, path: Path, library: Library) -> dict[Place, Array]:
+    """The arrays that attributes and the dicts, lists and tuples in them hold, and that properties hand out."""
+    found = {Place(None, name, path): array for name, array in _arrays_of(owner, library).items()}
+    for name, value in held_by(owner).items():
+        if isinstance(value, Mapping | list | tuple):
+            found |= {Place(name, key, path): item for key, item in _items(value) if library.owns(item)}
+            for key, inner in _items(value):
+                if isinstance(inner, Mapping | list | tuple):
+                    way: Path = (*path, (".", name), ("[]", key))
+                    found |= {Place(None, k, way): item for k, item in _items(inner) if library.owns(item)}
+    return found
+
+
+def gradient_place(place: Place, owner: Any) -> Place | None:
+    """Where an owner's array has its gradient: beside it, or under the same key of the container's."""
+    if place.container is None:
+        beside = _gradient_of(place.key, owner) if isinstance(place.key, str) else None
+        return None if beside is None else replace(place, key=beside)
+    beside = _gradient_of(place.container, owner)
+    return None if beside is None else replace(place, container=beside)
+
+
+def is_gradient(place: Place, among: Iterable[Place]) -> bool:
+    """Whether a place is spelled as that of the gradient of another one."""
+    return any(
+        place == (replace(other, key=name) if other.container is None else replace(other, container=name))
+        for other in among
+        for name in _spellings(other.key if other.container is None else other.container)
+    )
+
+
+def _items(container: Any) -> list[tuple[Any, Any]]:
+    return list(container.items() if isinstance(container, Mapping) else enumerate(container))
+
+
+def _entry(owner: Any, key: Any) -> Any:
+    if isinstance(owner, Mapping):
+        return owner.get(key)
+    if isinstance(owner, list | tuple):
+        return owner[key] if key < len(owner) else None
+    return getattr(owner, key, None)
+
+
+def _arrays_of(owner: Any, library: Library) -> dict[str, Array]:
     """The arrays that attributes hold and properties hand out, by name."""
     found = {name: value for name, value in held_by(owner).items() if library.owns(value)}
     for name in _properties(owner):
@@ -162,15 +239,14 @@ def arrays_of(owner: Any, library: Library) -> dict[str, Array]:
     return found
 
 
-def gradient_of(name: str, owner: Any) -> str | None:
+def _gradient_of(name: str, owner: Any) -> str | None:
     """The attribute or property beside `name` that is spelled as its gradient."""
     there = {*held_by(owner), *_properties(owner)}
-    return next((beside for form in SPELLINGS if (beside := form.format(name)) in there), None)
+    return next((beside for beside in _spellings(name) if beside in there), None)
 
 
-def is_gradient(name: str, names: Mapping[str, Any]) -> bool:
-    """Whether a name is spelled as the gradient of another one."""
-    return any(form.format(other) == name for other in names for form in SPELLINGS)
+def _spellings(name: Any) -> list[str]:
+    return [form.format(name) for form in SPELLINGS] + ["grad"] * (name in HOLDS)
 
 
 def _properties(owner: Any) -> list[str]:

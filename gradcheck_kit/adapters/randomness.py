@@ -23,15 +23,12 @@ class FrozenRandomness:
     def __init__(self) -> None:
         self._state = self._read()
         self._draws_nothing: set[str] = set()
+        self._draws_behind_the_forward = False
         self._in_session = False
         self._own: list[OwnGenerator] = []
 
     def adopt(self, *roots: Any) -> None:
-        """Rewind the generators that these objects hold of their own before every forward too.
-
-        A backward goes on from where its forward left them: one that draws again gets other numbers than its forward
-        did, and the same ones after every forward, so that its gradient is wrong and not random.
-        """
+        """Rewind the generators that these objects hold of their own before every forward too, as `continued` says."""
         self._own += generators_in(*roots)
 
     @contextmanager
@@ -71,6 +68,28 @@ class FrozenRandomness:
         return self._all_replayed(own, of_globals) if own else of_globals
 
     @contextmanager
+    def continued(self) -> Iterator[None]:
+        """Around the backward of a layer, which goes on from where its forward left the generators.
+
+        One that draws again gets other numbers than its forward did, and the same ones after every forward, so that its
+        gradient is wrong and not random.
+        """
+        if "continued" in self._draws_nothing:
+            yield
+            return
+        before = self._read()
+        try:
+            yield
+            if self._same(self._read(), before):
+                self._draws_nothing.add("continued")
+            else:  # the next forward is wound back, though it draws nothing itself
+                self._draws_behind_the_forward = True
+                self._draws_nothing.discard("forward")
+        finally:
+            if not self._in_session:
+                self._write(before)
+
+    @contextmanager
     def _all_replayed(self, own: list[OwnGenerator], of_globals: AbstractContextManager[None]) -> Iterator[None]:
         for generator in own:
             generator.rewind()
@@ -86,7 +105,7 @@ class FrozenRandomness:
         self._write(self._state)
         try:
             yield
-            if self._same(self._read(), self._state):
+            if self._same(self._read(), self._state) and not (call == "forward" and self._draws_behind_the_forward):
                 self._draws_nothing.add(call)
         finally:
             if before is not None:

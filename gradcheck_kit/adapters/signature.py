@@ -94,6 +94,11 @@ def misfit_of(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[i
 
 
 def _numpy_array(name: str, value: Any) -> Array:
+    if isinstance(value, np.matrix | np.ma.MaskedArray):
+        raise UsageError(
+            f"{name} is a {type(value).__name__}, whose products or masks are its own and would be lost in a check; "
+            f"pass np.asarray({name}), and what is masked as an array of its own"
+        )
     try:
         array = np.array(value, order="C")
     except ValueError as error:
