@@ -196,6 +196,8 @@ def _undecided(name: str, case: Case, require: float) -> Finding:
     if any(m.seen.comparison.outside_kink for m in measurements):
         advice = "the input sits on a kink, and the backward's number is not between the one-sided derivatives there"
     resolved = f"which resolves {seen.resolution:.2g} where {require:.1g} is required"
+    if seen.resolution <= require:
+        resolved = f"between which lie {seen.discrepancy:.1g}: more than the bound, and too little for a verdict"
     if case.lost is not None:
         resolved = f"and the whole gradient has lost {case.lost:.2g} of itself where {require:.1g} is allowed"
         advice = (

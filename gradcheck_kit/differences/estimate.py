@@ -39,11 +39,13 @@ class Prior:
         noise: σ ÷ floor, which belongs to the function's code and not to the direction.
         noise_beside: the same on one side of the point.
         first_step: the step from which three rungs reach the same error.
+        rate_seen: whether the differences were seen to fall as those of a smooth function.
     """
 
     noise: float
     noise_beside: float
     first_step: float
+    rate_seen: bool
 
     def and_of(self, other: "Prior") -> "Prior":
         """The more cautious of the two in each respect."""
@@ -51,6 +53,7 @@ class Prior:
             max(self.noise, other.noise),
             max(self.noise_beside, other.noise_beside),
             min(self.first_step, other.first_step),
+            self.rate_seen and other.rate_seen,
         )
 
 

@@ -21,6 +21,7 @@ from gradcheck_kit.space import FloatVector
 COLUMNS = 4  # extrapolations up to h^6: a fifth column gains nothing before rounding takes over
 FIRST_SHRINK = 0.35  # column 0 differences fall by 1/4 a rung where φ is smooth; more than this and it is not
 SECOND_SHRINK = 0.2  # column 1 differences fall by 1/16
+UNSEEN_RATE = 2.0  # two rungs show no rate: where the error only halves, as where f'' jumps, T_11 errs by so much more
 EVEN_FACTOR = 4.0  # how far the odd part may be off, per unit of the even part's failure, over h
 LEAST_RELATIVE = 2.0**-50  # the arithmetic of the extrapolation itself
 
@@ -30,7 +31,8 @@ class Entry:
     """One entry of the tableau: the derivative, and the three parts of its error bound.
 
     `curvature` is what the even part's failure to reach φ(0) says about the odd part; `size` is the norm of the
-    derivative's contributions, which does not cancel as their sum `value` may.
+    derivative's contributions, which does not cancel as their sum `value` may. `rate_seen` is whether it was seen how
+    fast the differences fall.
     """
 
     vector: FloatVector
@@ -39,6 +41,7 @@ class Entry:
     truncation: float
     curvature: float
     step: float
+    rate_seen: bool = False
 
     @property
     def value(self) -> float:
@@ -61,6 +64,7 @@ def entries(
     centre: FloatVector,
     sigma: float,
     unit_roundoff: float,
+    rate_seen: bool = False,
 ) -> list[Entry]:
     """Every trustworthy entry of the tableau.
 
@@ -70,8 +74,10 @@ def entries(
         centre: φ(0).
         sigma: the standard deviation of the noise in one evaluation at the centre.
         unit_roundoff: of the outputs' format; where they grow across the stencil, so does their rounding.
+        rate_seen: whether the differences of this function were seen to fall as those of a smooth one before.
     """
-    tableau = _Tableau.of(np.asarray(steps), np.asarray(plus), np.asarray(minus), centre, sigma, unit_roundoff)
+    both = np.asarray(plus), np.asarray(minus)
+    tableau = _Tableau.of(np.asarray(steps), *both, centre, sigma, unit_roundoff, rate_seen)
     return [
         tableau.entry(k, j)
         for k, j in tableau.plan.at
@@ -134,6 +140,7 @@ class _Tableau:
         fall_noise: what rounding alone makes of the odd one.
         rounding: the bound on rounding in T_kj: each evaluation enters with w_k/2h_k, twice.
         control, control_noise: how far the even part is from its known limit, and how much of that may be noise.
+        rate_seen: as for `entries`.
     """
 
     plan: _Plan
@@ -146,6 +153,7 @@ class _Tableau:
     rounding: list[float]
     control: list[float]
     control_noise: list[float]
+    rate_seen: bool
 
     @classmethod
     def of(
@@ -156,6 +164,7 @@ class _Tableau:
         centre: FloatVector,
         sigma: float,
         unit_roundoff: float,
+        rate_seen: bool,
     ) -> "_Tableau":
         plan = _plan(len(steps))
         odd, even = (plus - minus) / (2 * steps[:, None]), (plus + minus) / 2 - centre  # the even part's limit is 0
@@ -175,6 +184,7 @@ class _Tableau:
             (rate * np.linalg.norm(plan.weights * (sigmas / steps), axis=1)).tolist(),
             _sizes(plan.weights @ even),
             (SIGMAS * np.sqrt(of_evens / 2 + sigma**2)).tolist(),
+            rate_seen,
         )
 
     def correction(self, k: int, j: int, falls: list[float]) -> float:
@@ -205,6 +215,8 @@ class _Tableau:
     def entry(self, k: int, j: int) -> Entry:
         row = self.plan.at[k, j]
         truncation = self.correction(k, j, self.falls)
+        if k == j == 1 and not self.rate_seen:
+            truncation *= UNSEEN_RATE
         if j and (k, j) in self.plan.falls_at:
             truncation = max(truncation, self.falls[self.plan.falls_at[k, j]] / 8)
         step = float(self.steps[k])
@@ -215,4 +227,5 @@ class _Tableau:
             truncation=truncation,
             curvature=EVEN_FACTOR * max(0.0, self.control[row] - self.control_noise[row]) / step,
             step=step,
+            rate_seen=j > 0 and (k > 1 or self.rate_seen),
         )

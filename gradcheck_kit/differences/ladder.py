@@ -209,7 +209,8 @@ class _Search:
         steps, plus, minus = self._ladder(self._steps)
         if len(steps) < 2:  # no two rungs in a row within the domain
             return []
-        return entries(steps, plus, minus, centre, noise.sigma, self._scheme.form.unit_roundoff)
+        seen = self._prior is not None and self._prior.rate_seen
+        return entries(steps, plus, minus, centre, noise.sigma, self._scheme.form.unit_roundoff, seen)
 
     def _shape(self, centre: FloatVector, noise: Noise) -> kinks.Shape:
         """From the rungs of every ladder that was climbed."""
@@ -251,7 +252,7 @@ class _Search:
         if self._floor == 0.0 or noise.unexplained > ORDINARY_NOISE:
             return None
         first = max(self._scheme.lean_factor * best.step, 4 * self._scheme.smallest_step)
-        return Prior(noise.unexplained, self._sigma_beside / self._floor, first)
+        return Prior(noise.unexplained, self._sigma_beside / self._floor, first, best.rate_seen)
 
     def _control(self, best: Entry, noise: Noise) -> tuple[Obstacle | None, bool]:
         """Whether the derivative at the cluster's scale is the same one, and whether rounding explains the noise."""
