@@ -5,10 +5,20 @@ import math
 import numpy as np
 
 from gradcheck_kit.checks.rounds import Measurement
-from gradcheck_kit.diagnose import Cause, diagnose
+from gradcheck_kit.diagnose import Cause, diagnose, implied_error
 from gradcheck_kit.diagnose.by_value import Surroundings
 from gradcheck_kit.diagnose.located import diagnose_located
-from gradcheck_kit.locate import EFFORT, Element, Location, OfInput, exposed_through, locate, sampled_everywhere
+from gradcheck_kit.locate import (
+    EFFORT,
+    Element,
+    Location,
+    OfInput,
+    borne_out,
+    exposed_through,
+    locate,
+    sampled_throughout,
+)
+from gradcheck_kit.locate.implied import READINGS
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import Array, FloatVector
 from gradcheck_kit.subject import BudgetSpentError
@@ -39,11 +49,19 @@ def failure(question: str, name: str, strikes: list[Measurement], effort: int = 
             place = locate(measured, generator, effort)
             cause = diagnose_located(place, measured, surroundings(sharpest), generator)
         else:
-            place = sampled_everywhere(measured, generator)
+            place = _of_cause(cause, sharpest, measured, effort)
         through = exposed_through(sharpest, generator)
     except BudgetSpentError:
         pass  # it is wrong all the same; the report says where as far as it is known
     return _finding(question, name, sharpest, place, through, cause)
+
+
+def _of_cause(cause: Cause, sharpest: Measurement, measured: OfInput, effort: int) -> Location:
+    """Where a cause says the input is wrong, or where the search finds it to be if the measurements do not say so."""
+    generator = sharpest.round.examination.generator
+    error = implied_error(cause, sharpest)
+    place = sampled_throughout(measured, generator) if error is None else borne_out(measured, error, generator)
+    return place or locate(measured, generator, effort - READINGS)
 
 
 def sharpest_of(strikes: list[Measurement]) -> Measurement:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from gradcheck_kit.checks.rounds import Measurement
 from gradcheck_kit.diagnose.evidence import (
     LARGEST,
@@ -9,6 +11,7 @@ from gradcheck_kit.diagnose.evidence import (
     MATCH,
     Cause,
     agreed,
+    implied_error,
     matching,
     probe_of,
 )
@@ -19,7 +22,7 @@ from gradcheck_kit.diagnose.sums import sums
 from gradcheck_kit.diagnose.terms import factors, terms
 from gradcheck_kit.verdict import Comparison
 
-__all__ = ["Cause", "diagnose"]
+__all__ = ["Cause", "diagnose", "implied_error"]
 
 
 def diagnose(strikes: Sequence[Measurement]) -> Cause | None:
@@ -48,7 +51,8 @@ def _one_sided(seen: Sequence[Comparison]) -> Cause | None:
     if all(c.scale == 0.0 for c in seen):
         return Cause("zero-gradient", "backward returns zero (or no gradient) where the derivative is not zero")
     if all(abs(c.numeric) <= MATCH * c.bound for c in seen):
-        return Cause("should-be-zero", "the function does not depend on this input, to within what was measured")
+        words = "the function does not depend on this input, to within what was measured"
+        return Cause("should-be-zero", words, lambda p: np.zeros_like(p.gradient))
     return None
 
 

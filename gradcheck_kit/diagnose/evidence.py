@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,17 @@ Values = npt.NDArray[np.float64]
 MATCH = 4.0  # a hypothesis holds if it explains every measurement to within four bounds
 LEAST_EVIDENCE = 2  # measurements in independent directions
 CHANCE = 1e-3  # a library of hypotheses that would find a match by chance more often than this says nothing
+ROUNDINGS = 8.0  # last places by which a right element may be off the candidate
 LARGEST = 2**24  # elements of an input beyond which only single numbers are compared, not arrays
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A stable slug and a sentence."""
+    """A stable slug, a sentence, and the right gradient that it implies; None where it does not say which."""
 
     slug: str
     sentence: str
+    right: "Candidate | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -109,5 +111,25 @@ def _explains(hypothesis: Hypothesis, probe: Probe) -> bool:
 def agreed(hypotheses: Sequence[Hypothesis]) -> Cause | None:
     """The cause, where all of the simplest that match say the same."""
     least = min((h.rank for h in hypotheses), default=0)
-    simplest = [h.cause for h in hypotheses if h.rank == least]
+    simplest = [replace(h.cause, right=h.candidate) for h in hypotheses if h.rank == least]
     return simplest[0] if len({cause.slug for cause in simplest}) == 1 else None
+
+
+def implied_error(cause: Cause, strike: Measurement) -> Values | None:
+    """What the backward is off by in every element if the cause is true; 0 where by its rounding alone.
+
+    Returns:
+        In row-major order; None where the cause does not say.
+    """
+    if cause.right is None or strike.elements > LARGEST:
+        return None
+    probe = probe_of(strike)
+    with np.errstate(all="ignore"):
+        right = np.broadcast_to(cause.right(probe), probe.gradient.shape)
+        error = probe.gradient - right
+    if not np.isfinite(error).all():
+        return None
+    size = np.maximum(abs(probe.gradient), abs(right))
+    own = strike.round.backward.form.unit_roundoff * size
+    of_sums = np.finfo(np.float64).eps * size.max(initial=0.0)  # the candidate's, where it is a sum over elements
+    return np.where(abs(error) > ROUNDINGS * np.maximum(own, of_sums), error, 0.0).reshape(-1)

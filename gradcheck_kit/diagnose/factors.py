@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -16,7 +17,7 @@ SIMPLE = (2, Fraction(1, 2), 3, Fraction(1, 3), 4, Fraction(1, 4), Fraction(3, 2
 
 
 def constant_factor(seen: Sequence[Comparison], name: str, shape: Shape, outputs: Mapping[str, Shape]) -> Cause | None:
-    """The cause where one factor explains all the comparisons.
+    """The cause where one factor explains all the comparisons: the right gradient is the backward's divided by it.
 
     Args:
         seen: mismatches of one input along independent directions.
@@ -26,6 +27,14 @@ def constant_factor(seen: Sequence[Comparison], name: str, shape: Shape, outputs
     factor = _fitted(seen)
     if factor is None:
         return None
+    cause = _named(factor, seen, name, shape, outputs)
+    return None if cause is None else replace(cause, right=lambda p: p.gradient / factor)
+
+
+def _named(
+    factor: float, seen: Sequence[Comparison], name: str, shape: Shape, outputs: Mapping[str, Shape]
+) -> Cause | None:
+    """What a number like this may come from."""
     doubt = MATCH * min(c.bound / abs(c.numeric) for c in seen)
     if abs(factor + 1.0) <= doubt:
         return Cause("sign-flip", "backward has the wrong sign")

@@ -1,7 +1,6 @@
 """From "this input is wrong" to its wrong elements, and to the cotangent elements that expose them."""
 
 import math
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -9,42 +8,26 @@ import numpy as np
 from gradcheck_kit.checks.rounds import Measurement
 from gradcheck_kit.locate.box import Box
 from gradcheck_kit.locate.contributions import Element, OfInput, Reading
+from gradcheck_kit.locate.implied import borne_out, sampled_throughout
+from gradcheck_kit.locate.location import NAMED, Location, every_sampled, listed
 from gradcheck_kit.locate.outputs import of_outputs
 from gradcheck_kit.locate.region import Found
 from gradcheck_kit.locate.search import Search
 
 EFFORT = 40  # directional derivatives, of about 16 evaluations each
 OUTPUT_EFFORT = 32  # VJPs
-NAMED = 3  # blocks that are named; more are counted
 
-__all__ = ["EFFORT", "Box", "Element", "Location", "OfInput", "exposed_through", "locate", "sampled_everywhere"]
-
-
-@dataclass(frozen=True)
-class Location:
-    """Where an input's gradient is wrong.
-
-    Attributes:
-        words: the place as a person says it; None where it could not be narrowed down.
-        boxes: the wrong blocks, the largest first.
-        mixed: blocks in which wrong and right elements stand side by side, or that nothing smaller was found in.
-        elements: those elements that were measured alone, wrong or not.
-        everywhere: whether every element that was sampled is wrong, and no block is right.
-        complete: whether the blocks explain the whole mismatch, to within what was measured.
-    """
-
-    words: str | None
-    boxes: tuple[Box, ...] = ()
-    mixed: tuple[Box, ...] = ()
-    elements: tuple[Element, ...] = ()
-    everywhere: bool = False
-    complete: bool = False
-
-    @property
-    def wrong(self) -> list[Element]:
-        """The wrong ones among the measured elements, the clearest first."""
-        wrong = [element for element in self.elements if element.wrong]
-        return sorted(wrong, key=lambda e: abs(e.analytic - e.numeric) / (e.error or math.ulp(0.0)), reverse=True)
+__all__ = [
+    "EFFORT",
+    "Box",
+    "Element",
+    "Location",
+    "OfInput",
+    "borne_out",
+    "exposed_through",
+    "locate",
+    "sampled_throughout",
+]
 
 
 def locate(measured: OfInput, generator: np.random.Generator, effort: int = EFFORT) -> Location:
@@ -70,16 +53,6 @@ def locate(measured: OfInput, generator: np.random.Generator, effort: int = EFFO
     )
 
 
-def sampled_everywhere(measured: OfInput, generator: np.random.Generator, count: int = 2) -> Location:
-    """For a cause that explains the whole input: a few elements as examples, no search."""
-    whole = Box.whole(measured.shape)
-    for _ in range(min(count, whole.size)):
-        measured.alone(whole.random_index(generator))
-    words = f"every element of {measured.name}" if whole.size > 1 else measured.name
-    elements = tuple(measured.elements.values())
-    return Location(words, (whole,), elements=elements, everywhere=True, complete=True)
-
-
 def exposed_through(strike: Measurement, generator: np.random.Generator) -> str | None:
     """The part of the outputs whose cotangent exposes the mismatch, in words; None where that is all of them."""
     sides = of_outputs(strike)
@@ -102,7 +75,7 @@ def exposed_through(strike: Measurement, generator: np.random.Generator) -> str 
 def _words(measured: OfInput, found: list[Found], complete: bool, everywhere: bool) -> str | None:
     name = measured.name
     if everywhere:
-        return f"every element of {name} that was sampled"
+        return every_sampled(name)
     dense = [f for f in found if f.dense]
     parts = [f.box.describe(name) for f in dense[:NAMED]]
     scattered = [f for f in found if not f.dense]
@@ -112,7 +85,7 @@ def _words(measured: OfInput, found: list[Found], complete: bool, everywhere: bo
         return _mixed(measured, scattered[0].box)
     if not complete or len(dense) > NAMED:
         parts.append(f"{len(dense) - NAMED} more" if complete else "more")
-    return ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0]
+    return listed(parts)
 
 
 def _mixed(measured: OfInput, box: Box) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
 from gradcheck_kit.space import FloatVector
 
@@ -33,6 +34,14 @@ class Box:
     def element(shape: tuple[int, ...], index: tuple[int, ...]) -> "Box":
         """One element."""
         return Box(shape, tuple((i, i + 1) for i in index))
+
+    @staticmethod
+    def around(mask: npt.NDArray[np.bool_]) -> "Box":
+        """The smallest block that holds every true element of a mask; there is at least one."""
+        along = [
+            np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))) for axis in range(mask.ndim)
+        ]
+        return Box(mask.shape, tuple((int(true[0]), int(true[-1]) + 1) for true in along))
 
     @property
     def size(self) -> int:
