@@ -4,7 +4,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Finding:
         resolution: the smallest relative error that the question could have seen here.
         cause: a short stable slug of the likely cause, such as "sign-flip"; None where there is no evidence.
         place: where the input is wrong, in words, such as "row 3 of W, W[3, :]"; None where that is not known.
+        of_forward: whether it is the forward that is at fault, and not the backward.
         illustration: numbers to draw; of the first inputs that did not pass.
     """
 
@@ -58,6 +59,7 @@ class Finding:
     resolution: float | None = None
     cause: str | None = None
     place: str | None = None
+    of_forward: bool = False
     illustration: Illustration | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -254,9 +256,7 @@ class Report:
         names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong))
         if self.verdict is Verdict.FAIL:
             failed = [f for f in wrong if f.verdict is Verdict.FAIL]
-            jvp_alone = all(f.question == "adjoint" for f in failed)
-            what = "the JVP and the backward pass disagree" if jvp_alone else "the backward pass is wrong"
-            return f"{head}: {what} ({', '.join(dict.fromkeys(f.input or f.question for f in failed))})"
+            return f"{head}: {_blamed(failed)} ({', '.join(dict.fromkeys(f.input or f.question for f in failed))})"
         return f"{head}: could not be decided{f' ({names})' if names else ''}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -307,6 +307,16 @@ class GradientCheckError(AssertionError):
 
     def __reduce__(self) -> tuple[type["GradientCheckError"], tuple[Report]]:
         return type(self), (self.report,)
+
+
+def _blamed(failed: Sequence[Finding]) -> str:
+    """What is wrong, by the findings that failed."""
+    if all(f.question == "adjoint" for f in failed):
+        return "the JVP and the backward pass disagree"
+    if all(f.of_forward for f in failed):
+        return "the forward pass is wrong"
+    both = any(f.of_forward for f in failed)
+    return "the forward and the backward pass are wrong" if both else "the backward pass is wrong"
 
 
 def _block(finding: Finding) -> list[str]:

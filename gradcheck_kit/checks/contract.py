@@ -1,9 +1,12 @@
 """Does the backward return what it owes: a finite gradient of the right shape and dtype for every input?"""
 
+import numpy as np
+
 from gradcheck_kit.checks.examination import Examination, passed
 from gradcheck_kit.checks.infinite import infinite_by_right
+from gradcheck_kit.locate.box import Box
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, is_finite
+from gradcheck_kit.space import FORMATS, Array, Library, is_finite
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "contract"
@@ -80,7 +83,8 @@ def _of_inputs(examination: Examination) -> list[Finding]:
 def _of_outputs(examination: Examination) -> list[Finding]:
     library = examination.library
     if not examination.outputs:
-        return [_wrong("the forward returned no floating-point output", None, "no-output")]
+        said = "the forward returned no floating-point output"
+        return [Finding(QUESTION, Verdict.FAIL, said, cause="no-output", of_forward=True)]
     return [
         Finding(
             QUESTION,
@@ -117,9 +121,23 @@ def _of_gradient(examination: Examination, name: str, gradient: Array | None) ->
 
 def _not_finite(examination: Examination, name: str, gradient: Array) -> Finding:
     if not infinite_by_right(examination, name, gradient):
-        return _wrong(f"the gradient of {name} is not finite where the output is", name, "not-finite")
+        index, where = _first_not_finite(examination.library, name, gradient)
+        message = f"the gradient of {name} is not finite where the output is\n{where}"
+        return Finding(QUESTION, Verdict.FAIL, message, input=name, index=index, cause="not-finite")
     message = f"the gradient of {name} is infinite here, and so is the derivative; pass inputs at which it is finite"
     return Finding(QUESTION, Verdict.INCONCLUSIVE, message, input=name, cause="infinite-derivative")
+
+
+def _first_not_finite(library: Library, name: str, gradient: Array) -> tuple[tuple[int, ...], str]:
+    """The index of the first element that is no finite number; where it is, what it is, and how many there are."""
+    shape, values = library.shape(gradient), library.numpy(library.vector(gradient))
+    at = np.flatnonzero(~np.isfinite(values))
+    index = tuple(int(i) for i in np.unravel_index(int(at[0]), shape)) if shape else ()
+    where = f"at {Box.element(shape, index).describe(name)}: {values[at[0]]}"
+    if at.size > 1:
+        many = f"{at.size} of its" if at.size < values.size else "all"
+        where += f"; {many} {values.size} elements are not finite"
+    return index, where
 
 
 def _shape_message(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
@@ -130,5 +148,5 @@ def _shape_message(name: str, found: tuple[int, ...], expected: tuple[int, ...])
     return message
 
 
-def _wrong(message: str, name: str | None, cause: str) -> Finding:
+def _wrong(message: str, name: str, cause: str) -> Finding:
     return Finding(QUESTION, Verdict.FAIL, message, input=name, cause=cause)

@@ -85,4 +85,4 @@ def _mutated(examination: Examination, arrays: Arrays, call: Callable[[Arrays], 
 def _wrong(side: str, name: str) -> Finding:
     cause = "mutated-cotangent" if name.startswith("the cotangent") else "mutated-input"
     message = f"the {side} overwrites {name}; work on a copy of it"
-    return Finding(QUESTION, Verdict.FAIL, message, input=name, cause=cause)
+    return Finding(QUESTION, Verdict.FAIL, message, input=name, cause=cause, of_forward=side == "forward")

@@ -38,7 +38,7 @@ def sarif(record: Record) -> str:
 
 def _rule(name: str) -> Json:
     words = name.replace("-", " ")
-    return {"id": name, "shortDescription": {"text": f"the backward pass is wrong or could not be decided: {words}"}}
+    return {"id": name, "shortDescription": {"text": f"a gradient check failed or could not be decided: {words}"}}
 
 
 def _results(entry: Entry) -> list[Json]:

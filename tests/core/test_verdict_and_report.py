@@ -246,6 +246,7 @@ PLAIN = Finding("contract", PASS, "all is well")
 WRONG = Finding("directional", FAIL, "wrong at W[1, 2]\nline two", "W", (1, 2), 2.0, 1.0, 1e-9, None, "sign-flip")
 OPEN = Finding("directional", INCONCLUSIVE, "noise", "b", cause="noise")
 NOT_ADJOINT = Finding("adjoint", FAIL, "the JVP along x and the VJP disagree", "x", cause="not-adjoint")
+OVERWRITTEN = Finding("purity", FAIL, "the forward overwrites x", "x", cause="mutated-input", of_forward=True)
 
 
 def report(*findings: Finding, **changes: Any) -> Report:
@@ -269,6 +270,8 @@ def report(*findings: Finding, **changes: Any) -> Report:
         ((GOOD, WRONG, OPEN), "FAIL  Affine: the backward pass is wrong (W)"),
         ((GOOD, NOT_ADJOINT, OPEN), "FAIL  Affine: the JVP and the backward pass disagree (x)"),
         ((NOT_ADJOINT, WRONG), "FAIL  Affine: the backward pass is wrong (x, W)"),
+        ((OVERWRITTEN, OPEN), "FAIL  Affine: the forward pass is wrong (x)"),
+        ((OVERWRITTEN, WRONG), "FAIL  Affine: the forward and the backward pass are wrong (x, W)"),
     ],
 )
 def test_the_first_line_blames_what_was_found_wrong(findings: tuple[Finding, ...], told: str) -> None:
