@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck_kit.cli import configuration, formats, input_specs, recorded
+from gradcheck_kit.cli.as_typed import advice_as_typed
 from gradcheck_kit.cli.configuration import Configuration
 from gradcheck_kit.cli.devices import expect_device
 from gradcheck_kit.cli.progress import Progress
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
                 f"choose from {', '.join(BY_NAME)}"
             )
     place, name = split(options.target)
-    with _stdout_kept_clean(), imported(place) as module:
+    with _stdout_kept_clean(), advice_as_typed(), imported(place) as module:
         target, vjp = _target(module, name, options)
         try:
             report = _report(target, vjp, inputs, options, project)

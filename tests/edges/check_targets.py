@@ -119,7 +119,9 @@ ODD = {
     "an attribute that is not there": Odd("layers.py:layer.wieght --input x=n", ("no 'layer.wieght'",)),
     "a VJP that is not there": Odd("layers.py:product --vjp product_vpj --input x=n", ("did you mean 'product_vjp'?",)),
     "a VJP that is no function": Odd("layers.py:product --vjp layer --input x=n --input y=n", ("name a function",)),
-    "a layer without backward": Odd("layers.py:Forward --input x=n", ("no method backward", "pass a layer with")),
+    "a layer without backward": Odd(
+        "layers.py:Forward --input x=n", ("no method backward", "pass a layer with", "a function with --vjp NAME")
+    ),
     "a class without inputs": Odd(
         "layers.py:Affine", ("check layers.py:Affine --param W=AXES --param b=AXES --input x=AXES",)
     ),
@@ -141,11 +143,19 @@ ODD = {
         "layers.py:Refuses --input x=3", ("TypeError: not like this", "do the axes fit?")
     ),
     "what is no target": Odd("layers.py:np.pi --input x=n", ("pass a layer with",)),
-    "nothing to differentiate": Odd("layers.py:layer --input x=n:int<3", ("no array to differentiate",)),
+    "nothing to differentiate": Odd(
+        "layers.py:layer --input x=n:int<3", ("no array to differentiate", "such as x=n,3")
+    ),
     "a question that is not asked": Odd(
         "layers.py:layer --input x=n,3 --questions linarity", ("no such question; did you mean 'linearity'?",)
     ),
     "an input that --wrt does not find": Odd("layers.py:layer --input x=n,3 --wrt xx", ("did you mean 'x'?",)),
+    "an input that --wrt does not find and that is like none": Odd(
+        "layers.py:layer --input x=n,3 --wrt momentum", ("--wrt momentum is no input of Affine; its inputs are x",)
+    ),
+    "a function that lacks an input": Odd(
+        "layers.py:product --vjp product_vjp --input x=n,3", ("product needs y as well", "such as y=n,3")
+    ),
     "a device that is not there": Odd("layers.py:layer --input x=n,3 --device coda", ("--device coda:",)),
     "a constant without value": Odd("layers.py:layer --input x=n,3 --constant s", ("type NAME=VALUE",)),
     "recorded inputs that are not there": Odd("layers.py:layer --input none.npz", ("cannot read none.npz",)),

@@ -336,7 +336,7 @@ def test_a_terminal_without_the_letters_gets_them_escaped(folder: Path) -> None:
 
 IN_A_PROCESS = {
     "a right layer": (f"layers.py:Affine {WHOLE} {FEW}", 0, "PASS Affine"),
-    "a function without VJP": ("layers.py:product --input x=n --input y=n", 2, "pass vjp="),
+    "a function without VJP": ("layers.py:product --input x=n --input y=n", 2, "pass --vjp NAME, called as"),
     "torch's device without torch": ("layers.py:layer --input x=n,3 --device cuda", 2, "NumPy computes on the CPU"),
 }
 
