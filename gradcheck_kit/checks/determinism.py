@@ -39,6 +39,10 @@ def _of_backward(examination: Examination, name: str, spread: float) -> Finding:
     stale = None if spread == float("inf") else of_the_call_before(examination, name)
     if stale is None:
         message = f"{said}; overwrite the gradient instead of adding to it, keep no state between calls"
+        subject = examination.subject
+        if subject.origin is not None and subject.origin.builder == "layer" and name in subject.parameters:
+            message += f"\na layer that adds by design has a method zero_grad() that clears {name}'s gradient: "
+            message += "it is called before each backward"
         return Finding(QUESTION, Verdict.FAIL, message, input=name, cause="nondeterministic-backward")
     words = f"{stale.describe(name)}, is that of the call before; fill it before it is returned"
     message = f"{said}\nlikely cause: {words} [{SLUG}]"

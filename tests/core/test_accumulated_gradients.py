@@ -68,3 +68,34 @@ def test_the_users_own_gradients_are_not_cleared() -> None:
     layer = Cleared(weights(3, 2))
     gk.examine(layer, weights(5, 3))
     np.testing.assert_array_equal(layer.dW, 5.0)
+
+
+class Drifting(Cleared):
+    """Whose gradient of the input grows from call to call."""
+
+    calls = 0
+
+    def backward(self, cotangent: Array) -> Array:
+        self.calls += 1
+        return self.calls * super().backward(cotangent)
+
+
+def said_of(layer: Any) -> str:
+    return " ".join(str(gk.examine(layer, weights(5, 3))).split())
+
+
+def test_a_layer_that_adds_is_told_how_to_say_that_it_does() -> None:
+    told = "a layer that adds by design has a method zero_grad() that clears W's gradient: it is called before each"
+    assert told in said_of(Accumulating(weights(3, 2)))
+    assert "zero_grad" not in said_of(Cleared(weights(3, 2)))
+
+
+def test_what_is_no_gradient_of_a_parameter_is_not_excused_by_clearing_it() -> None:
+    drifting = said_of(Drifting(weights(3, 2)))
+    assert "instead of adding" in drifting
+    assert "zero_grad" not in drifting
+    calls = iter(range(1, 1000))
+    report = gk.examine(np.sin, weights(5, 3), vjp=lambda u, x: next(calls) * u * np.cos(x))
+    assert report.verdict is Verdict.FAIL
+    assert "instead of adding" in str(report)
+    assert "zero_grad" not in str(report)
