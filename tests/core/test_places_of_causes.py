@@ -171,7 +171,7 @@ def test_the_element_shown_is_a_wrong_one(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_element_shown_is_the_one_with_the_largest_difference(seed: int) -> None:
-    """With a cotangent of ±8…16 sixteenths, ten times the largest of the others is the largest anywhere."""
+    """Cotangents differ by a factor of two at most: an element thirty times the others has the largest difference."""
 
     def large_in_one(seed: int) -> Array:
         x = np.full((4, 5), 0.1)
