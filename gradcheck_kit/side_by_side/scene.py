@@ -14,7 +14,7 @@ from gradcheck_kit.side_by_side.envelope import unit_drift
 from gradcheck_kit.side_by_side.given import handed
 from gradcheck_kit.side_by_side.moment import Moment, complete
 from gradcheck_kit.side_by_side.replay import Branch, Replay
-from gradcheck_kit.side_by_side.rules import Rule
+from gradcheck_kit.side_by_side.rules import STEPS, Rule
 from gradcheck_kit.side_by_side.schedule import Indices, Schedule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, floating, offered
 
@@ -132,7 +132,7 @@ class Scene:
             return None
         load_state(copied(mine.before), copied(state))
         set_gradients(copied(mine.gradients))
-        twin.step()
+        (offered(twin, "step_again") or twin.step)()
         return Moment(
             mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of() or {})
         )
@@ -141,8 +141,11 @@ class Scene:
         own, theirs = self.candidate.state_before, self.reference.state_before
         if theirs is None or not (self.later or self.digits.stepwise):
             return theirs
-        wanted = {key for key in theirs if "/" in key}  # a plain SGD may have none, and then not count its steps
-        return {**theirs, **own} if own is not None and wanted <= set(own) else None if wanted else theirs
+        # A plain SGD may have none, and then not count its steps; few count those of each parameter.
+        wanted = {key for key in theirs if "/" in key and not key.endswith(f"/{STEPS}")}
+        if own is None or not wanted <= set(own):
+            return None if wanted else theirs
+        return {**theirs, **{key: own[key] for key in theirs if key in own}}
 
     def spread(self, draws: int = 3) -> Moment | None:
         """How far each number moves where the parameters move by what the law's unit allows: one bound on each.

@@ -13,7 +13,15 @@ from torch import Tensor
 from gradcheck_kit.side_by_side.names import check_fit
 from gradcheck_kit.side_by_side.replay import Replay
 from gradcheck_kit.side_by_side.rules import Rule
-from gradcheck_kit.side_by_side.torch_optimizer import rule_of, state_of, with_state
+from gradcheck_kit.side_by_side.torch_optimizer import (
+    Groups,
+    hyperparameters,
+    not_told,
+    rule_of,
+    state_of,
+    with_hyperparameters,
+    with_state,
+)
 from gradcheck_kit.side_by_side.torch_stages import Watch
 from gradcheck_kit.side_by_side.trainee import Named, Values, floating
 from gradcheck_kit.subject import UsageError
@@ -61,6 +69,9 @@ class TorchTrainee:
         self._autocast = autocast
         self._stages: dict[str, Tensor] = {}
         self._replay: Replay | None = None
+        self._unused: set[str] = set()
+        self._latest: Groups | None = None
+        self._again = False
 
     def load(self, parameters: Named) -> None:
         own = {name: tuple(self._view(name, p).shape) for name, p in self._own.items()}
@@ -80,9 +91,13 @@ class TorchTrainee:
             loss = self._loss(self._module(given), target)
         self._stages = {"inputs": given, "labels": target, **watch.stages}
         loss.backward()  # type: ignore[no-untyped-call]
+        self._unused = {name for name, p in self._own.items() if p.grad is None}
         return float(loss.detach())
 
     def step(self) -> None:
+        if self._again and self._latest is not None:
+            with_hyperparameters(self._optimizer, self._latest)
+        self._latest = hyperparameters(self._optimizer)
         self._optimizer.step()
 
     @torch.no_grad()
@@ -111,10 +126,22 @@ class TorchTrainee:
     def activations(self) -> Named:
         return {name: _numpy(stage) for name, stage in self._stages.items()}
 
+    def step_again(self) -> None:
+        """`step` with the latest one's hyperparameters, which a scheduler may have changed since."""
+        self._again = True
+        try:
+            self.step()
+        finally:
+            self._again = False
+
     @torch.no_grad()
     def set_gradients(self, gradients: Named) -> None:
+        """Take these. A parameter that is frozen, or had no part in the loss, has none: a zero one would decay it."""
         for name, values in gradients.items():
             parameter = self._own[name]
+            if name in self._unused and not (parameter.requires_grad and np.any(values)):
+                parameter.grad = None
+                continue
             gradient = self._view(name, torch.tensor(np.asarray(values), dtype=self._dtype, device=self._place))
             parameter.grad = gradient.contiguous().clone()
 
@@ -125,9 +152,9 @@ class TorchTrainee:
         return {key: _numpy(self._seen(key, t)) for key, t in state_of(self._optimizer, self._own).items()}
 
     def unsaved(self) -> list[str]:
-        """Modules with buffers, such as batch norm's running statistics, and those that drop at random."""
+        """Modules with buffers, such as batch norm's running statistics, those that drop at random, a scheduler."""
         held = [(n, m) for n, m in self._module.named_modules() if [*m.buffers(recurse=False)] or _draws(m)]
-        return [f"{name} {type(module).__name__}".strip() for name, module in held]
+        return [f"{name} {type(module).__name__}".strip() for name, module in held] + not_told(self._optimizer)
 
     def load_state(self, parameters: Named, state: Named) -> None:
         self.load(parameters)
@@ -147,7 +174,9 @@ class TorchTrainee:
         return torch.random.fork_rng(devices=[self._place] if self._place.type == "cuda" else [])
 
     def rule(self) -> Rule | None:
-        return rule_of(self._optimizer)
+        """Its formula with the numbers of the latest step, or before the first, of that one."""
+        now = hyperparameters(self._optimizer) if self._latest is None else self._latest
+        return rule_of(self._optimizer, now)
 
     def _fewer_digits(self) -> AbstractContextManager[Any]:
         return nullcontext() if self._autocast is None else torch.autocast(self._place.type, self._autocast)
@@ -157,7 +186,8 @@ class TorchTrainee:
         return tensor.T if self._layout[name][1] else tensor
 
     def _seen(self, key: str, tensor: Tensor) -> Tensor:
-        return self._view(key.split("/", maxsplit=1)[0], tensor) if "/" in key else tensor
+        """A matrix of the state in its parameter's layout."""
+        return self._view(key.rpartition("/")[0], tensor) if "/" in key and tensor.ndim > 1 else tensor
 
     def _tensor(self, inputs: Values) -> Tensor:
         return torch.tensor(inputs, dtype=self._dtype, device=self._place)

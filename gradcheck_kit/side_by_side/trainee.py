@@ -56,9 +56,9 @@ class Offers(Protocol):
         """What the latest forward computed, in order; "inputs" and "labels" first: the batch as it was used."""
 
     def state(self) -> Named | None:
-        """The optimiser's arrays as "<parameter>/<kind>", the kinds being those of `rules`, and "steps" taken.
+        """The optimiser's arrays as "<parameter>/<kind>" and "steps" taken, or "<parameter>/steps" where they differ.
 
-        None where the optimiser does not tell.
+        The kinds are those of `rules`, and beside them whatever the optimiser keeps. None where it does not tell.
         """
 
     def load_state(self, parameters: Named, state: Named) -> None:
@@ -70,6 +70,9 @@ class Offers(Protocol):
     def set_gradients(self, gradients: Named) -> None:
         """Take these in place of the latest gradients, so that two updates can be compared given the same ones."""
 
+    def step_again(self) -> None:
+        """`step`, but with the hyperparameters of the latest one: a schedule may have changed them since."""
+
     def attend(self, replay: Replay | None) -> None:
         """Ask `replay` at every ReLU and max-pool of the coming forwards; None ends it."""
 
@@ -80,7 +83,7 @@ class Offers(Protocol):
         """For the time of a `with`, draws from a random stream that others share leave it as it was."""
 
     def rule(self) -> Rule | None:
-        """The optimiser's formula with its numbers; None where it is not one that `rules` knows."""
+        """The optimiser's formula with the numbers of the latest step; None where it is not one that `rules` knows."""
 
 
 def offered(trainee: Trainee, method: str) -> Any:
