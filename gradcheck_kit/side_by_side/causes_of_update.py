@@ -1,13 +1,13 @@
 """Why did the candidate make another step from the same parameters, gradients and state?"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from gradcheck_kit.side_by_side.cause import Cause, Hypothesis, coarser_format, fitting, ratio
 from gradcheck_kit.side_by_side.moment import Moment
-from gradcheck_kit.side_by_side.rules import Rule, of_parameter
+from gradcheck_kit.side_by_side.rules import STEPS, Rule, of_parameter
 from gradcheck_kit.side_by_side.scene import Scene, relative
 from gradcheck_kit.side_by_side.stages import Apart
 from gradcheck_kit.side_by_side.trainee import Named, Values
@@ -81,20 +81,37 @@ def _held_before(rule: Rule, scene: Scene) -> bool:
     mine, theirs = scene.candidate_before, scene.reference_before
     if mine is None or theirs is None or mine.gradients is None:
         return True
-    stepped = _stepping(rule, mine, mine.gradients, theirs.state_before or {}, scene.step - 1)
+    earlier = _with_numbers_of(theirs.rule, scene.rule, rule)
+    stepped = _stepping(earlier, mine, mine.gradients, theirs.state_before or {}, scene.step - 1)
     return all(
         _norm(stepped(n) - (p - mine.before[n])) <= PLACES * scene.held_roundoff * (_norm(p) + _norm(stepped(n)))
         for n, p in mine.after.items()
     )
 
 
+def _with_numbers_of(before: Rule | None, now: Rule | None, changed: Rule) -> Rule:
+    """The changed formula as it was in the step before, where a schedule has other numbers for every step."""
+    if before is None or now is None:
+        return changed
+    kept = (f.name for f in fields(Rule) if getattr(changed, f.name) == getattr(now, f.name))
+    return replace(changed, **{name: getattr(before, name) for name in kept})
+
+
 def _stepping(rule: Rule, mine: Moment, gradients: Named, state: Named, step: int) -> Callable[[str], Values]:
     def predict(name: str) -> Values:
         before = np.asarray(mine.before[name], np.float64)
         with np.errstate(all="ignore"):
-            return rule.updated(before, gradients[name], of_parameter(state, name), step) - before
+            return rule.updated(before, gradients[name], of_parameter(state, name), _count(state, name, step)) - before
 
     return predict
+
+
+def _count(state: Named, name: str, step: int) -> int:
+    """The step's number for this parameter, which may have been frozen for some."""
+    if f"{name}/{STEPS}" in state:
+        return int(state[f"{name}/{STEPS}"]) + 1
+    kept = [key for key in state if "/" in key]
+    return step if not kept or of_parameter(state, name) else 1
 
 
 def _changed(rule: Rule) -> Iterator[tuple[str, str, Rule]]:

@@ -1,15 +1,18 @@
-"""Are these two trainees and a batch function? If not: what to pass instead. And copies of what a side is handed."""
+"""Are these two trainees, a batch function, parameters, a loss? If not: what instead. And copies for the sides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.trainee import Values
+from gradcheck_kit.side_by_side.names import check_fit
+from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values
 from gradcheck_kit.subject import UsageError
 
 METHODS = ("load", "parameters", "loss_and_gradients", "step")
 ATTRIBUTES = ("name", "dtype", "device")
+AS_FLOAT = "float(loss), or float(loss.detach()) of a torch tensor"
+OWN_TARGETS = "such as (x[i], x[i]) where the inputs are their own targets"
 AS_BATCH = "pass a function from positions of examples to inputs and labels, such as lambda i: (x[i], y[i])"
 
 
@@ -46,9 +49,38 @@ def expected_batch(batch: Any) -> Callable[..., tuple[Values, Values]]:
         if not isinstance(made, tuple | list) or len(made) != 2:
             told = f"{len(made)} values" if isinstance(made, tuple | list) else f"a {type(made).__name__}"
             raise UsageError(f"batch returned {told}; {AS_BATCH}")
+        for what, values in zip(("inputs", "labels"), made, strict=True):
+            if values is None:
+                raise UsageError(f"batch returned None for the {what}; return an array of each, {OWN_TARGETS}")
         return made[0], made[1]
 
     return pair
+
+
+def expect_parameters(side: Trainee, wanted: Named) -> None:
+    """Raise a UsageError unless `parameters()` has the schedule's names, each in the schedule's shape."""
+    own = side.parameters()
+    if not isinstance(own, Mapping):
+        raise UsageError(f"{side.name}: parameters() returned a {type(own).__name__}; return a dict of arrays by name")
+    shapes = [{name: np.shape(values) for name, values in arrays.items()} for arrays in (own, wanted)]
+    check_fit(side.name, *shapes)
+
+
+def as_loss(side: Trainee, loss: Any) -> float:
+    """The loss as a float.
+
+    Raises:
+        UsageError: it is no number: nothing, an array with an axis, or a tensor that is still part of a graph.
+    """
+    shape = np.shape(loss) if isinstance(loss, list | tuple) else tuple(getattr(loss, "shape", ()))
+    held = bool(getattr(loss, "requires_grad", False))
+    try:
+        if not held and not shape:
+            return float(loss)
+    except (TypeError, ValueError):
+        pass
+    told = f"an array of shape {shape}" if shape else "a tensor that requires grad" if held else repr(loss)
+    raise UsageError(f"{side.name}: loss_and_gradients() returned {told}; return one number, such as {AS_FLOAT}")
 
 
 def handed(values: Any) -> Any:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.names import check_gradients
+from gradcheck_kit.side_by_side.rules import Rule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered, under
 
 
@@ -18,6 +20,7 @@ class Moment:
         loss: of the batch, before the step.
         gradients: as they were when the step was made.
         activations: in order; "inputs" and "labels" first. Only filled for a step that is looked at.
+        rule: the optimiser's formula with the numbers of this step.
     """
 
     before: Named
@@ -27,6 +30,7 @@ class Moment:
     state_before: Named | None = None
     state_after: Named | None = None
     activations: Named | None = field(default=None, repr=False)
+    rule: Rule | None = None
 
     @property
     def slope(self) -> float | None:
@@ -49,6 +53,10 @@ def complete(gradients: Named | None, parameters: Named) -> dict[str, Values] | 
     return {name: gradients[name] for name in parameters}
 
 
+def _shapes(arrays: Named) -> dict[str, tuple[int, ...]]:
+    return {name: values.shape for name, values in arrays.items()}
+
+
 class Observer:
     """Keeps the latest two moments of a side: one that differs may have used what the one before it left."""
 
@@ -63,12 +71,16 @@ class Observer:
     def before_step(self) -> None:
         """After the gradients, before the update."""
         self._gradients = complete(self._offered("gradients"), self._parameters)
+        if self._gradients is not None:
+            check_gradients(self._side.name, _shapes(self._gradients), _shapes(self._parameters))
 
     def after_step(self, loss: float) -> None:
         """After the update."""
         parameters, state = copied(self._side.parameters()), self._offered("state")
         self.previous = self._latest
-        self._latest = Moment(self._parameters, parameters, loss, self._gradients, self._state, state)
+        told = offered(self._side, "rule")
+        rule = None if told is None else told()
+        self._latest = Moment(self._parameters, parameters, loss, self._gradients, self._state, state, rule=rule)
         self._parameters, self._state = parameters, state
 
     def seen(self) -> Moment:

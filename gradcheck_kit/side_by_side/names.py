@@ -27,8 +27,22 @@ def check_fit(owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape])
         )
     for name, shape in wanted.items():
         if own[name] != shape:
-            turned = ", its transpose: say so in the layout" if own[name] == shape[::-1] else ""
+            turned = (
+                ", its transpose: say so in the layout, or turn it in `parameters()`"
+                if own[name] == shape[::-1]
+                else ""
+            )
             raise UsageError(f"{owner}: {name} has shape {own[name]}, the schedule's {shape}{turned}")
+
+
+def check_gradients(owner: str, gradients: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> None:
+    """Raise a UsageError unless each gradient has its parameter's shape."""
+    for name, shape in parameters.items():
+        if gradients[name] != shape:
+            raise UsageError(
+                f"{owner}: the gradient of {name} has shape {gradients[name]}, the parameter has {shape}; "
+                "let `gradients()` return each in its parameter's shape"
+            )
 
 
 def _beside(name: str, shape: Shape, own: Mapping[str, Shape]) -> str:

@@ -63,8 +63,7 @@ class Scene:
     @property
     def rule(self) -> Rule | None:
         """The reference's update formula."""
-        found = offered(self.trainee, "rule")
-        return None if found is None else found()
+        return self.reference.rule
 
     def given(self, parameters: Named, inputs: Values, labels: Values) -> Moment | None:
         """What a copy of the reference makes of this batch at these parameters; None if it cannot be copied."""

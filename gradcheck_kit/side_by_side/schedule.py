@@ -15,6 +15,10 @@ from gradcheck_kit.subject import UsageError
 Indices = npt.NDArray[np.int64]
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The same start and the same batches for every trainee.
@@ -37,8 +41,10 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for name, value in (("examples", self.examples), ("batch_size", self.batch_size), ("epochs", self.epochs)):
-            if value < 1:
+            if not _whole(value) or value < 1:
                 raise UsageError(f"{name}={value!r}; pass a positive integer")
+        if not _whole(self.seed) or self.seed < 0:
+            raise UsageError(f"seed={self.seed!r}; pass an integer, 0 or more")
         if self.orders is not None and self.orders.shape != (self.epochs, self.examples):
             wanted = (self.epochs, self.examples)
             raise UsageError(f"orders have shape {self.orders.shape}; pass (epochs, examples), which is {wanted}")

@@ -21,7 +21,6 @@ class Watch:
         self._module = module
         self._kinks = None if replay is None else _Kinks(replay)
         self._hooks: list[Any] = []
-        self._overwritten = any(getattr(leaf, "inplace", False) for leaf in module.modules())
 
     def __enter__(self) -> Self:
         for name, leaf in self._module.named_modules():
@@ -41,9 +40,8 @@ class Watch:
         def keep(module: torch.nn.Module, inputs: Any, out: Any) -> None:
             if isinstance(out, Tensor):
                 again = sum(stage == name or stage.startswith(f"{name} again") for stage in self.stages)
-                self.stages[f"{name} again {again}" if again else name] = (
-                    out.detach().clone() if self._overwritten else out.detach()
-                )
+                # A copy: what comes after may overwrite it, as `inplace=True` and `q += h` do.
+                self.stages[f"{name} again {again}" if again else name] = out.detach().clone()
 
         return keep
 

@@ -2,8 +2,9 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -86,10 +87,10 @@ class TorchTrainee:
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
         self._optimizer.zero_grad()
         with self._fewer_digits(), Watch(self._module, self._replay) as watch:
-            given = self._tensor(inputs)
-            target = self._labels(labels)
+            given, target = self._tensor(inputs), self._labels(labels)
+            batch = {"inputs": given.clone(), "labels": target.clone()}  # a module may overwrite what it is given
             loss = self._loss(self._module(given), target)
-        self._stages = {"inputs": given, "labels": target, **watch.stages}
+        self._stages = {**batch, **watch.stages}
         loss.backward()  # type: ignore[no-untyped-call]
         self._unused = {name for name, p in self._own.items() if p.grad is None}
         return float(loss.detach())
@@ -166,12 +167,18 @@ class TorchTrainee:
         twin.name, twin.dtype, twin._dtype = f"{self.name} in float64", "float64", torch.float64
         twin._module.double()
         twin._autocast = None
-        for parameter in twin._own.values():
+        for name, parameter in twin._own.items():
             parameter.grad = None
+            parameter.requires_grad_(name not in self._unused)  # as in the latest step, where it was thawed since
         return twin
 
-    def undisturbed(self) -> AbstractContextManager[None]:
-        return torch.random.fork_rng(devices=[self._place] if self._place.type == "cuda" else [])
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        devices = [self._place] if self._place.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+            # The copy of an optimiser has lost the mark that a scheduler looks for.
+            warnings.filterwarnings("ignore", "Seems like `optimizer.step", UserWarning)
+            yield
 
     def rule(self) -> Rule | None:
         """Its formula with the numbers of the latest step, or before the first, of that one."""

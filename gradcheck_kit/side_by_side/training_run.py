@@ -14,7 +14,7 @@ from gradcheck_kit.side_by_side.distance import distance, losses_apart
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.each_step import count_lost, judge
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
-from gradcheck_kit.side_by_side.given import expect_trainee, expected_batch, handed
+from gradcheck_kit.side_by_side.given import as_loss, expect_parameters, expect_trainee, expected_batch, handed
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.repeatability import not_repeated
@@ -72,6 +72,7 @@ class TrainingRun:
         self.trace = Trace()
         for side in self._sides:
             side.load(copied(schedule.parameters))
+            expect_parameters(side, schedule.parameters)
         ours = all(type(side).__module__.startswith(__package__ or "?") for side in self._sides)
         self._shadows = Shadows(reference, schedule, batch, self._unit_roundoff, notes=self.trace.notes)
         self._shadows.begin(0 if self.digits.stepwise else shadows, ours)
@@ -165,7 +166,7 @@ class TrainingRun:
                 offered(side, "attend")(replays[-1])
             mine = handed(inputs), handed(labels)
             started = time.perf_counter()
-            losses.append(side.loss_and_gradients(*mine))
+            losses.append(as_loss(side, side.loss_and_gradients(*mine)))
             spent = time.perf_counter() - started
             if replaying:
                 offered(side, "attend")(None)

@@ -1,5 +1,6 @@
 """What a user hands to a training stays as it was, targets arrive whole, and errors say what to pass."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,111 @@ def test_a_regression_has_no_share_of_right_answers() -> None:
     assert np.isfinite(reference.accuracy(X, np.zeros(len(X), np.int64)))
     report = train_parity(reference, Linear(), Schedule(START, 40, 10, 3, 0), lambda i: (X[i], Y[i]), test=(X, Y))
     assert report.verdict is Verdict.PASS
+
+
+class Odd(Linear):
+    """By hand, but for one method that returns `told` of what it should."""
+
+    def __init__(self, method: str, told: Callable[[Any], Any], kept: bool = False) -> None:
+        super().__init__(kept=kept)
+        self.method, self.told = method, told
+
+    def _odd(self, method: str, usual: Any) -> Any:
+        return self.told(usual) if method == self.method else usual
+
+    def parameters(self) -> Any:
+        return self._odd("parameters", super().parameters())
+
+    def loss_and_gradients(self, inputs: Array, labels: Array) -> Any:
+        return self._odd("loss_and_gradients", super().loss_and_gradients(inputs, labels))
+
+    def gradients(self) -> Any:
+        return self._odd("gradients", super().gradients())
+
+
+ODD: dict[str, tuple[str, Callable[[Any], Any], tuple[str, ...]]] = {
+    "a parameter too few": ("parameters", lambda p: {"W": p["W"]}, ("by hand lacks b (2,)",)),
+    "one too many": ("parameters", lambda p: {**p, "c": np.ones(3)}, ("The schedule lacks c.",)),
+    "transposed": (
+        "parameters",
+        lambda p: {**p, "W": p["W"].T},
+        ("W has shape (2, 3), the schedule's (3, 2)", "transp"),
+    ),
+    "flat": (
+        "parameters",
+        lambda p: {n: v.ravel() for n, v in p.items()},
+        ("W has shape (6,), the schedule's (3, 2)",),
+    ),
+    "no parameters": ("parameters", lambda p: None, ("parameters() returned a NoneType; return a dict",)),
+    "flat gradients": ("gradients", lambda g: {n: v.ravel() for n, v in g.items()}, ("W has shape (6,)", "has (3, 2)")),
+    "turned gradients": ("gradients", lambda g: {n: v.T for n, v in g.items()}, ("W has shape (2, 3)", "has (3, 2)")),
+    "no loss": ("loss_and_gradients", lambda loss: None, ("returned None; return one number",)),
+    "losses": ("loss_and_gradients", lambda loss: np.array([loss]), ("an array of shape (1,); return one number",)),
+    "a list": ("loss_and_gradients", lambda loss: [loss], ("an array of shape (1,); return one number",)),
+    "words": ("loss_and_gradients", lambda loss: "low", ("returned 'low'; return one number",)),
+    "a graph": (
+        "loss_and_gradients",
+        lambda loss: torch.tensor(loss, requires_grad=True),
+        ("a tensor that requires grad; return one number", "float(loss.detach())"),
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", [False, True], ids=["same", "another rate"])
+@pytest.mark.parametrize("name", ODD)
+def test_what_a_side_returns_in_another_form_is_told_with_what_to_return(name: str, wrong: bool) -> None:
+    method, told, words = ODD[name]
+    candidate = Odd(method, told)
+    reference = by_torch()
+    for group in reference._optimizer.param_groups:
+        group["lr"] *= 1.1 if wrong else 1.0
+    for sides in ((reference, candidate), (candidate, by_torch())):
+        with pytest.raises(UsageError) as caught:
+            trained(*sides)
+        assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    "form", [np.float64, np.asarray, lambda loss: torch.from_numpy(np.array(loss))], ids=["scalar", "array", "tensor"]
+)
+def test_a_loss_of_any_kind_that_is_one_number_is_taken(form: Any) -> None:
+    assert trained(by_torch(), Odd("loss_and_gradients", form)).verdict is Verdict.PASS
+
+
+def test_a_row_for_a_column_of_equal_numbers_is_told() -> None:
+    """Flat they are the same, so that no distance shows it."""
+
+    class Column(Linear):
+        def parameters(self) -> Any:
+            return {**self.p, "b": self.p["b"].reshape(2, 1)}
+
+    with pytest.raises(UsageError, match=r"b has shape \(2, 1\), the schedule's \(2,\)"):
+        trained(by_torch(), Column())
+
+
+@pytest.mark.parametrize(("made", "what"), [((X, None), "labels"), ((None, Y), "inputs")])
+def test_a_batch_of_nothing_is_told_with_what_to_return(made: Any, what: str) -> None:
+    with pytest.raises(UsageError, match=rf"None for the {what}; return an array of each, such as \(x\[i\], x\[i\]\)"):
+        trained(by_torch(), Linear(), lambda i: made)
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "told"),
+    [
+        *(("examples", value, "pass a positive integer") for value in (130.5, 40.0, "40", None, 0, True)),
+        ("batch_size", 2.5, "pass a positive integer"),
+        ("epochs", 1.0, "pass a positive integer"),
+        *(("seed", value, "pass an integer, 0 or more") for value in (-1, 0.5, None)),
+    ],
+)
+def test_a_schedule_of_something_else_than_whole_numbers_says_which(number: str, value: Any, told: str) -> None:
+    numbers: dict[str, Any] = {"examples": 40, "batch_size": 10, "epochs": 3, "seed": 0, number: value}
+    with pytest.raises(UsageError) as caught:
+        Schedule(START, **numbers)
+    assert str(caught.value) == f"{number}={value!r}; {told}"
+
+
+def test_a_schedule_takes_numpy_s_integers() -> None:
+    numbers = {name: np.int64(n) for name, n in (("examples", 40), ("batch_size", 10), ("epochs", 3), ("seed", 0))}
+    usual = Schedule(START, 40, 10, 3, 0)
+    assert Schedule(START, **numbers).fingerprint == usual.fingerprint  # type: ignore[arg-type]
