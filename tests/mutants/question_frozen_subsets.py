@@ -17,6 +17,60 @@ class ProductLooksAtTheWrongFlag(RightProduct):
         return (u * y if wanted[0] else None), (u * x if wanted[0] else None)
 
 
+class RightSumOfSines(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *xs: Tensor) -> Tensor:
+        ctx.save_for_backward(*xs)
+        return torch.stack([(i + 1) * torch.sin(x) for i, x in enumerate(xs)]).sum(0)
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> tuple[Tensor | None, ...]:
+        xs, wanted = ctx.saved_tensors, ctx.needs_input_grad
+        return tuple((i + 1) * u * torch.cos(x) if wanted[i] else None for i, x in enumerate(xs))
+
+
+class SumOfSinesDoublesOneIfAnotherIsFrozen(RightSumOfSines):
+    """The last but one, where the second is frozen."""
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = list(RightSumOfSines.backward(ctx, u))
+        if not ctx.needs_input_grad[1] and gradients[-2] is not None:
+            gradients[-2] = 2 * gradients[-2]
+        return tuple(gradients)
+
+
+class RightMultiples(torch.autograd.Function):
+    """x ↦ sin x, 2 sin x, 3 sin x; adds up only the cotangents that are defined."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(x)
+        ctx.set_materialize_grads(False)
+        return tuple(k * torch.sin(x) for k in (1, 2, 3))
+
+    @staticmethod
+    def backward(ctx: Any, *us: Tensor | None) -> Tensor:
+        (x,) = ctx.saved_tensors
+        gradient = torch.zeros_like(x)
+        for k, u in enumerate(us, 1):
+            if u is not None:
+                gradient = gradient + k * u * torch.cos(x)
+        return gradient
+
+
+class MultiplesNeedTheLast(RightMultiples):
+    @staticmethod
+    def backward(ctx: Any, *us: Tensor | None) -> Tensor:
+        return RightMultiples.backward(ctx, *us) * (us[-1] is not None)
+
+
+class MultiplesNeedTwo(RightMultiples):
+    @staticmethod
+    def backward(ctx: Any, *us: Tensor | None) -> Tensor:
+        return RightMultiples.backward(ctx, *us) * (sum(u is not None for u in us) > 1)
+
+
 class RightSinAndCos(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,6 +124,31 @@ FROZEN_SUBSETS = (
         two((6,), (6,)),
         input="y",
         cause="frozen-subset",
+        question="frozen-subsets",
+    ),
+    torch_mutant(
+        "a Function of five inputs doubles a gradient if another input is frozen",
+        lambda: RightSumOfSines,
+        lambda: SumOfSinesDoublesOneIfAnotherIsFrozen,
+        lambda g: tuple(g.normal(size=(5, 6))),
+        input="xs[3]",
+        cause="frozen-subset",
+        question="frozen-subsets",
+    ),
+    torch_mutant(
+        "a Function needs the last of three cotangents",
+        lambda: RightMultiples,
+        lambda: MultiplesNeedTheLast,
+        one(6),
+        cause="undefined-cotangent",
+        question="frozen-subsets",
+    ),
+    torch_mutant(
+        "a Function needs two of three cotangents",
+        lambda: RightMultiples,
+        lambda: MultiplesNeedTwo,
+        one(6),
+        cause="undefined-cotangent",
         question="frozen-subsets",
     ),
     torch_mutant(
