@@ -6,6 +6,7 @@ is asked of the backward.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -130,11 +131,17 @@ def _of_order(examination: Examination, batch: _Batch) -> list[Finding]:
     order = _order(examination, batch.rows)
     u = examination.cotangents(generator=examination.aside(QUESTION))
     straight = examination.pulled(batch.point, u)
-    permuted = examination.pulled(batch.moved(examination, batch.point, order), batch.moved(examination, u, order))
-    place = Place(batch.point, u, inputs=True)
+    pulled = partial(_pulled, examination, batch, order)
+    permuted = pulled(batch.point, u)
+    place = Place(batch.point, u, inputs=True, other=pulled)
     wrong = differing(examination, _gradients(examination, batch, straight, order), permuted, place)
     message = "the gradient of {} depends on the order of the rows, which the forward does not"
     return _findings(message, wrong, "batch-order")
+
+
+def _pulled(examination: Examination, batch: _Batch, order: IntVector, point: Arrays, u: Arrays) -> Gradients:
+    """The gradients of these rows alone, in this order."""
+    return examination.pulled(batch.moved(examination, point, order), batch.moved(examination, u, order))
 
 
 def _of_single(examination: Examination, batch: _Batch) -> list[Finding] | None:
@@ -149,9 +156,10 @@ def _of_single(examination: Examination, batch: _Batch) -> list[Finding] | None:
     drawn = examination.cotangents(generator=examination.aside(QUESTION))
     u = {n: library.shaped(library.vector(a) * _mask(examination, batch, a), a) for n, a in drawn.items()}
     whole = examination.pulled(batch.point, u)
-    single = examination.pulled(point, batch.moved(examination, u, first))
+    pulled = partial(_pulled, examination, batch, first)
+    single = pulled(batch.point, u)
     rows = _gradients(examination, batch, whole, first)
-    wrong = differing(examination, rows, single, Place(batch.point, u, inputs=True))
+    wrong = differing(examination, rows, single, Place(batch.point, u, inputs=True, other=pulled))
     return _findings("the gradient of {} is another one for a batch of one row", wrong, OF_ONE)
 
 

@@ -58,7 +58,7 @@ def _of_subsets(examination: Examination, recorded: Recorded, u: Arrays, base: G
 
 
 def _subsets(examination: Examination) -> list[tuple[str, ...]]:
-    """Such that of any two inputs each is asked while the other is frozen, with the fewest others where they are few."""
+    """Such that of any two inputs each is asked while the other is frozen."""
     subject = examination.subject
     names = subject.differentiable
     if len(names) <= FEW:

@@ -77,7 +77,7 @@ def _asked(
     examination: Examination, layout: str, cotangents: Mapping[str, object], inputs: Mapping[str, object]
 ) -> list[Finding]:
     """Findings of one layout of both; what is wrong there is asked of each alone, and of simpler layouts."""
-    if not _wrong(examination, cotangents, inputs):
+    if not _wrong(examination, layout, cotangents, inputs):
         return []
     for whose, laid in (("cotangent", cotangents), ("inputs", inputs)):
         names = [n for n in _simpler(examination, layout) if n != layout] if layout == STRIDED else []
@@ -85,10 +85,11 @@ def _asked(
             alone = _cotangents(examination, simpler) if whose == "cotangent" else _inputs(examination, simpler)
             if not laid or not alone or (whose == "inputs" and not _same_forward(examination, alone)):
                 continue
-            wrong = _wrong(examination, alone, {}) if whose == "cotangent" else _wrong(examination, {}, alone)
+            both = (alone, {}) if whose == "cotangent" else ({}, alone)
+            wrong = _wrong(examination, simpler, *both)
             if wrong:
                 return _findings(whose, simpler, wrong)
-    return _findings("cotangent and inputs", layout, _wrong(examination, cotangents, inputs))
+    return _findings("cotangent and inputs", layout, _wrong(examination, layout, cotangents, inputs))
 
 
 def _simpler(examination: Examination, layout: str) -> list[str]:
@@ -98,7 +99,7 @@ def _simpler(examination: Examination, layout: str) -> list[str]:
 
 
 def _wrong(
-    examination: Examination, cotangents: Mapping[str, object], inputs: Mapping[str, object]
+    examination: Examination, layout: str, cotangents: Mapping[str, object], inputs: Mapping[str, object]
 ) -> dict[str, float] | str:
     """What differs from the usual layout, or the words of what was raised; empty where nothing is wrong."""
     first, point = examination.first_pull, examination.subject.point
@@ -109,7 +110,13 @@ def _wrong(
     except Exception as error:
         examination.pulled(point, first.cotangents)  # where the usual layout raises now too, that goes to the caller
         return _words(error)
-    place = Place(point, first.cotangents, inputs=bool(inputs))
+
+    def laid(moved: Arrays, u: Arrays) -> Gradients:
+        own = _laid(examination, {name: moved[name] for name in inputs}, layout)
+        theirs = _laid(examination, {name: u[name] for name in cotangents}, layout)
+        return examination.pulled({**moved, **own}, {**u, **theirs})
+
+    place = Place(point, first.cotangents, inputs=bool(inputs), other=laid)
     return differing(examination, first.gradients, pulled, place)
 
 
@@ -134,14 +141,14 @@ def _of_stride_0(examination: Examination) -> list[Finding]:
 
 def _findings(whose: str, layout: str, wrong: dict[str, float] | str) -> list[Finding]:
     if isinstance(wrong, str):
-        message = f"the backward raises where the {whose} in memory is {layout}: {wrong}"
+        message = f"the backward raises in another memory layout of the {whose} ({layout}): {wrong}"
         return [Finding(QUESTION, Verdict.FAIL, message, input=f"the {whose}", cause="layout")]
     advice = "read arrays by their strides, or copy them into contiguous memory first"
     return [
         Finding(
             QUESTION,
             of_ratio(ratio),
-            f"the gradient of {name} is another one where the {whose} in memory is {layout}; {advice}",
+            f"the gradient of {name} is another one in another memory layout of the {whose} ({layout}); {advice}",
             input=name,
             cause="layout",
         )

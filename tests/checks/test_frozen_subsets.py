@@ -1,4 +1,4 @@
-"""Whichever inputs are frozen and whichever outputs are unused: what is wrong only there is found, however many there are."""
+"""What is wrong only where an input is frozen or an output unused is found, however many there are."""
 
 import itertools
 from typing import Any
