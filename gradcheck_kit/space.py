@@ -26,6 +26,7 @@ FloatVector = npt.NDArray[np.float64]
 IntVector = npt.NDArray[np.int64]
 
 STRIDED = "every second element of a wider array"
+STRIDE_0, ROW_AGAIN = "a stride of 0 along every axis", "a stride of 0 along the first axis"
 """A layout with a storage offset and strides that are not the usual ones, all at once."""
 
 
@@ -141,8 +142,9 @@ class Library(Protocol):
     def layouts(self, array: Array) -> dict[str, Array]:
         """Fresh arrays with the same values in other memory layouts, by name; those that differ from the usual one."""
 
-    def expanded(self, array: Array) -> Array | None:
-        """The first row of `array`, repeated by a stride of 0 in memory of the array's size; None for a single row."""
+    def expanded(self, array: Array) -> dict[str, Array]:
+        """The first element of `array`, and its first row where it has several, repeated by strides of 0 in memory of
+        the array's size; by what the layout is called, empty for a single element."""
 
     def rows(self, array: Array, order: IntVector) -> Array:
         """A fresh array of these rows (along the first axis)."""
@@ -253,9 +255,13 @@ class NumPy:
             found["transposed"] = np.array(a, order="F")
         return found
 
-    def expanded(self, array: Array) -> Array | None:
-        a = np.array(array)
-        return np.broadcast_to(a[:1], a.shape) if a.ndim and len(a) > 1 else None
+    def expanded(self, array: Array) -> dict[str, Array]:
+        a, found = np.array(array, order="C"), {}
+        if a.size > 1:
+            found[STRIDE_0] = np.broadcast_to(a.reshape(-1)[:1], a.shape)
+        if a.size > 1 and a.ndim > 1 and len(a) > 1:
+            found[ROW_AGAIN] = np.broadcast_to(a[:1], a.shape)
+        return found
 
     def rows(self, array: Array, order: IntVector) -> Array:
         return np.asarray(array)[order]

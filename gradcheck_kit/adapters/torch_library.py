@@ -11,7 +11,17 @@ from torch import Tensor, nn
 
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.torch_modules import unchanged
-from gradcheck_kit.space import EXPONENT_BITS, STRIDED, Array, FloatVector, Format, IntVector, Vector
+from gradcheck_kit.space import (
+    EXPONENT_BITS,
+    ROW_AGAIN,
+    STRIDE_0,
+    STRIDED,
+    Array,
+    FloatVector,
+    Format,
+    IntVector,
+    Vector,
+)
 
 NAMES = {d: str(d).removeprefix("torch.") for d in vars(torch).values() if isinstance(d, torch.dtype)}
 
@@ -118,9 +128,13 @@ class Torch:
             found["channels-last"] = a.clone(memory_format=torch.channels_last)
         return found
 
-    def expanded(self, array: Tensor) -> Tensor | None:
-        a = self.copy(array)
-        return a[:1].expand(a.shape) if a.dim() and len(a) > 1 else None
+    def expanded(self, array: Tensor) -> dict[str, Tensor]:
+        a, found = self.copy(array), {}
+        if a.numel() > 1:
+            found[STRIDE_0] = a.reshape(-1)[:1].expand(a.shape)
+        if a.numel() > 1 and a.dim() > 1 and len(a) > 1:
+            found[ROW_AGAIN] = a[:1].expand(a.shape)
+        return found
 
     def rows(self, array: Tensor, order: IntVector) -> Tensor:
         return array.detach()[torch.from_numpy(order).to(array.device)]

@@ -1,8 +1,8 @@
 """Is the answer the same for every memory layout of the cotangent and of the inputs?
 
-A sum hands back a cotangent of stride 0, a transposed matrix product a transposed one, a concatenation a slice of a
-wider array, an every-second-element view one with gaps: backwards that read memory as if it were
-contiguous are wrong there.
+A sum hands back a cotangent of stride 0 along every axis, or along one, a transposed matrix product a transposed one, a
+concatenation a slice of a wider array, an every-second-element view one with gaps: backwards that read memory as if it
+were contiguous are wrong there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedError, passed
 from gradcheck_kit.checks.rounding import Place, differing, outputs_differ
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, STRIDED, Arrays
+from gradcheck_kit.space import FORMATS, ROW_AGAIN, STRIDE_0, STRIDED, Arrays
 from gradcheck_kit.subject import BudgetSpentError
 from gradcheck_kit.verdict import Verdict, of_ratio
 
 QUESTION = "layout"
 FIRST = (STRIDED, "transposed", "channels-last")  # between them they differ from the usual layout in every way
-STRIDE_0 = "a stride of 0"
 
 
 def ask(examination: Examination) -> list[Finding]:
@@ -32,9 +31,10 @@ def ask(examination: Examination) -> list[Finding]:
             findings = _asked(examination, layout, cotangents, inputs)
             if findings:
                 return findings
-    findings = _of_stride_0(examination)
-    if findings:
-        return findings
+    for layout in (STRIDE_0, ROW_AGAIN):
+        findings = _of_stride_0(examination, layout)
+        if findings:
+            return findings
     if not tried:
         raise NotAskedError("every array has one layout")
     said = "the gradients are the same for other memory layouts of the cotangent and the inputs"
@@ -120,23 +120,32 @@ def _wrong(
     return differing(examination, first.gradients, pulled, place)
 
 
-def _of_stride_0(examination: Examination) -> list[Finding]:
+def _of_stride_0(examination: Examination, layout: str) -> list[Finding]:
     """The cotangent of a sum, beside its contiguous copy."""
     library, point, u = examination.library, examination.subject.point, examination.first_pull.cotangents
-    expanded = {name: library.expanded(array) for name, array in u.items()}
-    given = {**u, **{name: array for name, array in expanded.items() if array is not None}}
-    if all(array is None for array in expanded.values()):
+    given = _expanded(examination, layout, u)
+    if not given:
         return []
-    same = {name: library.copy(array) for name, array in given.items()}
+    same = {name: library.copy(array) for name, array in {**u, **given}.items()}
     base: Gradients = examination.pulled(point, same)
     try:
-        pulled = examination.subject.pullback(point, given)
+        pulled = examination.subject.pullback(point, {**u, **given})
     except BudgetSpentError:
         raise
     except Exception as error:
         examination.pulled(point, same)
-        return _findings("cotangent", STRIDE_0, _words(error))
-    return _findings("cotangent", STRIDE_0, differing(examination, base, pulled, Place(point, same)))
+        return _findings("cotangent", layout, _words(error))
+
+    def expanded(moved: Arrays, u: Arrays) -> Gradients:
+        return examination.pulled(moved, {**u, **_expanded(examination, layout, u)})
+
+    return _findings("cotangent", layout, differing(examination, base, pulled, Place(point, same, other=expanded)))
+
+
+def _expanded(examination: Examination, layout: str, u: Arrays) -> dict[str, object]:
+    """The cotangents that have this layout of stride 0, in it."""
+    found = {name: examination.library.expanded(array).get(layout) for name, array in u.items()}
+    return {name: array for name, array in found.items() if array is not None}
 
 
 def _findings(whose: str, layout: str, wrong: dict[str, float] | str) -> list[Finding]:

@@ -49,7 +49,52 @@ class ExpViews(RightExp):
         return (u.view(-1) * y.reshape(-1)).reshape(y.shape)
 
 
+class ExpTakesStrideZeroForOnes(RightExp):
+    """As `y.sum().backward()` sends them: ones, but of any size if the sum is scaled."""
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return y.clone() if not any(u.stride()) else u * y
+
+
+class ExpDoublesALastStrideOfZero(RightExp):
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return u * y if u.stride(-1) else 2 * u * y
+
+
+def _ones_where_stride_zero(u: Array, x: Array) -> Array:
+    return np.cos(x) if not any(u.strides) else np.asarray(u * np.cos(x))
+
+
 LAYOUT = (
+    function(
+        "a NumPy backward takes a cotangent of stride 0 for ones",
+        lambda x: np.sin(x),
+        lambda u, x: u * np.cos(x),
+        _ones_where_stride_zero,
+        one(4, 3),
+        cause="layout",
+        question="layout",
+    ),
+    torch_mutant(
+        "a Function takes a cotangent of stride 0 for ones",
+        lambda: RightExp,
+        lambda: ExpTakesStrideZeroForOnes,
+        one(4, 3),
+        cause="layout",
+        question="layout",
+    ),
+    torch_mutant(
+        "a Function doubles a cotangent whose last stride is 0",
+        lambda: RightExp,
+        lambda: ExpDoublesALastStrideOfZero,
+        one(4, 3),
+        cause="layout",
+        question="layout",
+    ),
     function(
         "a NumPy backward reads its cotangent in the order of the memory",
         lambda x: np.sin(x),
