@@ -1,5 +1,6 @@
 """What a backward that is not linear in its cotangent does with it instead, from its answers to chosen multiples."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,12 +14,23 @@ from gradcheck_kit.space import Arrays, Format, Vector, norm
 SAME = 64.0  # units of roundoff, relative
 OTHER_DIRECTION = 0.05  # clamping the elements of a random cotangent turns it further
 WIDE, NARROW = 2.0**10, 2.0**4  # float16 ends at 65504
+FAR, FAR_IN_FLOAT16 = 2.0**18, 2.0**15  # losses are scaled by 65536, and then averaged: u is half to the whole of that
 THIRD = 1.0 / 3.0  # a multiple that uses all digits
 
 
 def wide_scale(examination: Examination) -> float:
     """A power of two by which cotangents can be multiplied in every format involved."""
-    return NARROW if examination.coarsest.name == "float16" or examination.holds("float16") else WIDE
+    return NARROW if examination.holds("float16") else WIDE
+
+
+def far_scale(examination: Examination) -> float:
+    """A power of two by which losses are scaled; in float16 as far as the gradients leave room for it."""
+    if not examination.holds("float16"):
+        return FAR
+    library, gradients = examination.library, examination.first_pull.gradients.values()
+    largest = max((float(abs(library.vector(g)).max()) for g in gradients if g is not None), default=0.0)
+    room = FAR_IN_FLOAT16 / max(1.0, largest) if math.isfinite(largest) else 0.0
+    return max(NARROW, 2.0 ** math.floor(math.log2(room))) if room else NARROW
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class _Answers:
     def __init__(self, examination: Examination, name: str) -> None:
         self._examination, self._name = examination, name
         self._u: Arrays = examination.first_pull.cotangents
-        self._wide = wide_scale(examination)
+        self._wide = NARROW if examination.holds("float16") else FAR
         self._seen: dict[float, Vector] = {}
 
     def g(self, scale: float) -> Vector:

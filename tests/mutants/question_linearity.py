@@ -26,7 +26,39 @@ class ExpClamps(RightExp):
         return torch.clamp(u, -50, 50) * ctx.saved_tensors[0]
 
 
+class ExpClampsAtALossScale(RightExp):
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> Tensor:
+        return torch.clamp(u, -65536, 65536) * ctx.saved_tensors[0]
+
+
 LINEARITY = (
+    function(
+        "cotangents above 10000 are clamped",
+        lambda x: np.sin(x),
+        _times_cos,
+        lambda u, x: _times_cos(np.clip(u, -1e4, 1e4), x),
+        one(10),
+        cause="cotangent-clamped",
+        question="linearity",
+    ),
+    function(
+        "cotangents below 1e-8 are taken for zero",
+        lambda x: np.sin(x),
+        _times_cos,
+        lambda u, x: _times_cos(np.where(abs(u) < 1e-8, 0.0, u), x),
+        one(10),
+        cause="nonlinear-in-cotangent",
+        question="linearity",
+    ),
+    torch_mutant(
+        "a Function clamps its cotangent at 65536",
+        lambda: RightExp,
+        lambda: ExpClampsAtALossScale,
+        one(6),
+        cause="cotangent-clamped",
+        question="linearity",
+    ),
     function(
         "cotangents above 100 are clamped",
         lambda x: np.sin(x),
