@@ -55,7 +55,9 @@ def ask(examination: Examination) -> list[Finding]:
         suspects, where = _suspects(examination, law)
         broken = f"{law.words} does not hold{where}"
         findings = [_finding(examination, name, broken, ratio) for name, ratio in suspects.items()]
-        as_coarse = [f.input for f in findings if f.cause == SLUG and keeps_no_more(examination, str(f.input))]
+        as_coarse = [
+            f.input for f in findings if (where or f.cause == SLUG) and keeps_no_more(examination, str(f.input))
+        ]
         if len(as_coarse) < len(findings):
             return [finding for finding in findings if finding.input not in as_coarse]
         coarse |= set(as_coarse)
