@@ -26,8 +26,9 @@ FloatVector = npt.NDArray[np.float64]
 IntVector = npt.NDArray[np.int64]
 
 STRIDED = "every second element of a wider array"
-STRIDE_0, ROW_AGAIN = "a stride of 0 along every axis", "a stride of 0 along the first axis"
 """A layout with a storage offset and strides that are not the usual ones, all at once."""
+STRIDE_0, ROW_AGAIN = "a stride of 0 along every axis", "a stride of 0 along the first axis"
+"""Layouts of numbers that repeat: all of them, as `y.sum().backward()` sends, and the rows."""
 
 
 LEAST_SQUARE = 1e-200  # below this a sum of squares may have lost digits to underflow
