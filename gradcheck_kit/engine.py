@@ -30,7 +30,7 @@ from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
 from gradcheck_kit.reproduction.lines import expect_place, reproduction
 from gradcheck_kit.sources import Watch, source_of
 from gradcheck_kit.space import Array, Arrays
-from gradcheck_kit.subject import BudgetSpentError, Forward, Subject, UsageError
+from gradcheck_kit.subject import BudgetSpentError, Forward, MalformedGradientError, Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
 
 QUESTIONS: dict[str, Callable[[Examination], list[Finding]]] = {
@@ -57,6 +57,7 @@ The differences come before the batch: what is wrong at the point itself they ex
 BY_NAME = QUESTIONS | {kink.QUESTION: kink.ask}
 """All of these and those that are asked only by name."""
 UNPAIRED = "the forward reads this array, and no gradient is beside it, as dW is beside W"
+UNREGISTERED = "the forward reads this tensor that requires a gradient: neither an input nor a parameter of the target"
 
 
 def examine(  # noqa: PLR0913 - options, by keyword alone
@@ -120,11 +121,14 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
                     findings += _told(BY_NAME[name](examination), lacking)
                 except NotAskedError as reason:
                     unasked.append(f"{name} ({reason})")
+                except MalformedGradientError as error:
+                    findings.append(Finding(name, Verdict.FAIL, str(error), cause="malformed-gradient"))
                 if any(finding.verdict is not Verdict.PASS for finding in findings):
                     unasked += [f"{later} (meaningless after {name})" for later in asked[asked.index(name) + 1 :]]
                     break
     except BudgetSpentError as spent:
         findings.append(_out_of_budget(str(spent)))
+    unasked += [f"{name} ({UNREGISTERED})" for name in subject.strangers()]
     dtype = coarsest(subject, {} if examination is None else examination.outputs)
     found = None if examination is None else examination.reference
     report = Report(

@@ -52,6 +52,10 @@ class NoForwardModeError(Exception):
     """A part of the function has no JVP; the message says which, in a few words."""
 
 
+class MalformedGradientError(Exception):
+    """The backward returned what is no gradient of its inputs, as the library that ran it says: a wrong gradient."""
+
+
 @dataclass(frozen=True)
 class Recorded:
     """What can be asked of a backward that runs on a recorded graph.
@@ -123,6 +127,8 @@ class Subject:
         stacked: the forward at several points in one call, where that has been asked for.
         batch: the inputs whose first axis is the batch; where none is named the forward is asked.
         unpaired: arrays of a layer that its forward reads and that have no gradient beside them: not checked.
+        strangers: → the names of tensors that require gradients and that the forward was seen to read, though they are
+            neither inputs nor parameters: not checked.
         origin: what it was made of; None for one that was put together by hand.
     """
 
@@ -146,6 +152,7 @@ class Subject:
     stacked: Stacked | None = None
     batch: tuple[str, ...] = ()
     unpaired: tuple[str, ...] = ()
+    strangers: Callable[[], Sequence[str]] = tuple
     origin: Origin | None = None
 
     def __post_init__(self) -> None:

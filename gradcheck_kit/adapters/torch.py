@@ -1,19 +1,21 @@
 """torch: a module, an `autograd.Function`, or any callable on tensors. Autograd supplies the VJP."""
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradcheck_kit.adapters.signature import Arguments, given_names, named_arguments
-from gradcheck_kit.adapters.torch_graph import Call, Graph
+from gradcheck_kit.adapters.torch_graph import Graph, Installed
+from gradcheck_kit.adapters.torch_leaves import Strangers
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.adapters.torch_modules import modules_of
 from gradcheck_kit.adapters.torch_poison import POISONS
+from gradcheck_kit.adapters.torch_substitution import places_of, shell_of, substituted
 from gradcheck_kit.space import FORMATS, Arrays
 from gradcheck_kit.subject import ForwardMode, Origin, Subject, UsageError
 
@@ -31,8 +33,9 @@ def subject_of(
     """The subject of `target(*inputs)`.
 
     A module's parameters that require gradients join the inputs under their own names; the others are held fixed.
-    The module is called through `torch.func.functional_call`: its parameters, buffers and gradients stay as they
-    are. torch's random state is the same in every evaluation, so dropout is one fixed function.
+    What is called is a private copy of the module, in which a point's parameters take the place of its own until the
+    backward has run: its parameters, buffers and gradients stay as they are. torch's random state is the same in every
+    evaluation, so dropout is one fixed function.
 
     Args:
         target: an `nn.Module`, a subclass of `torch.autograd.Function` or its `apply`, or a callable on tensors.
@@ -56,11 +59,13 @@ def subject_of(
     if torch.is_inference_mode_enabled():
         raise UsageError("torch.inference_mode() is on, and autograd is off with it; check outside of it")
     _expect_dense(title, inputs)
+    private = None
     if isinstance(target, torch.nn.Module):
         arguments = named_arguments(title, target.forward, inputs, names, library)
         _expect_plain(target, title)
-        parameters, call, owner = _of_module(target, arguments)
-        kept: list[torch.nn.Module] = []
+        private = _Private.of(target, arguments)
+        parameters, call, owner, kept = private.parameters, private.call, private.module, [target]
+        strangers, replaced = Strangers(title, [owner], private.originals), {id(p) for p in target.parameters()}
     else:
         function = inspect.isclass(target) and issubclass(target, torch.autograd.Function)
         signature = without_context(target) if function else target
@@ -68,11 +73,13 @@ def subject_of(
         apply = target.apply if function else target
         parameters, call, owner = {}, lambda point: apply(*arguments.placed(point)), target
         kept = modules_of(target)
+        strangers, replaced = Strangers(title, [target, *kept]), set[int]()
     point = {**arguments.arrays, **parameters}
-    randomness = FrozenTorchRandomness(point.values(), kept)  # modules that the call runs itself are put back too
+    randomness = FrozenTorchRandomness(point.values(), kept, replaced)  # the modules are put back too
     randomness.adopt(owner)
     own = dict(zip(parameters, trainable(target), strict=True))
-    graph = Graph(title, call, arguments, _floating(point), randomness, _hooks_of(target, own))
+    graph = Graph(title, call, arguments, _floating(point), randomness, strangers, hooks=_hooks_of(target, own))
+    graph = graph if private is None else replace(graph, installed=private.installer())
     graph = graph if detached else graph.without_detached(point)
     subject = _subject(graph, point, tuple(parameters))
     places = {public: (None, name) for public, name in own.items()}
@@ -124,6 +131,7 @@ def _subject(graph: Graph, point: Arrays, parameters: tuple[str, ...]) -> Subjec
         forward_mode=ForwardMode(graph.differentiable, graph.pushforward),
         recorded=graph.as_recorded(point),
         poisoned=POISONS,
+        strangers=graph.strangers.names,
     )
 
 
@@ -148,40 +156,46 @@ def _expect_plain(module: torch.nn.Module, title: str) -> None:
         raise UsageError(f"{title} has no values for {lazy[0]} yet; call it once on an input like yours")
 
 
-def _of_module(module: torch.nn.Module, arguments: Arguments) -> tuple[dict[str, Tensor], Call, torch.nn.Module]:
-    """The parameters to check, under names no input has, the call that takes them from a point, and what it calls."""
-    module = _shell_of(module)
-    own = {n: p for n, p in module.named_parameters() if p.requires_grad}
-    public = {n: f"param.{n}" if n in arguments.names else n for n in own}
-    fixed = {n: p.detach() for n, p in module.named_parameters() if not p.requires_grad}
-    fixed.update({n: b.detach().clone() for n, b in module.named_buffers()})
+@dataclass(frozen=True)
+class _Private:
+    """A module's private copy, and the parameters of it that are checked, under names that no input has.
 
-    dtypes = {n: a.dtype for n, a in arguments.arrays.items()} | {public[n]: p.dtype for n, p in own.items()}
-
-    def call(point: Mapping[str, Tensor]) -> Any:
-        wide = any(tensor.dtype != dtypes[n] for n, tensor in point.items())  # the forward as a float64 reference
-        # Fresh buffers each time: running statistics begin where the module's are now, and end with the call.
-        state = {n: _as_wide(t) if wide else t.clone() for n, t in fixed.items()}
-        state.update({n: point[public[n]] for n in own})
-        return torch.func.functional_call(module, state, tuple(arguments.placed(point)))
-
-    return {public[n]: p.detach().clone() for n, p in own.items()}, call, module
-
-
-def _shell_of(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy that shares the module's parameters and buffers, which no call touches, and none of its other state.
-
-    A forward may count its calls or fill a cache: in the copy's attributes, not in the caller's.
+    Attributes:
+        module: the copy.
+        public: the module's names of its parameters → those in the point.
+        parameters: copies of their values, by public name.
+        originals: the caller's own, by public name.
     """
-    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
-    try:
-        return copy.deepcopy(module, memo)
-    except Exception as error:
-        name = type(module).__name__
-        raise UsageError(
-            f"{name} cannot be copied ({type(error).__name__}: {error}), and its own state is not to be touched; "
-            f"pass a function instead: lambda *inputs: {name.lower()}(*inputs)"
-        ) from error
+
+    module: torch.nn.Module
+    arguments: Arguments
+    public: Mapping[str, str]
+    parameters: dict[str, Tensor]
+    originals: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, module: torch.nn.Module, arguments: Arguments) -> "_Private":
+        own = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        public = {n: f"param.{n}" if n in arguments.names else n for n in own}
+        copies = {public[n]: p.detach().clone() for n, p in own.items()}
+        return cls(shell_of(module), arguments, public, copies, {public[n]: p for n, p in own.items()})
+
+    def call(self, point: Mapping[str, Tensor]) -> Any:
+        return self.module(*self.arguments.placed(point))
+
+    def installer(self) -> Installed:
+        """Contexts in which the copy's parameters are a point's, and its buffers begin where the module's are now."""
+        places, held = places_of(self.module), dict(self.module.named_parameters())
+        fixed = [t for n, t in (*held.items(), *self.module.named_buffers()) if n not in self.public]
+        dtypes = {n: a.dtype for n, a in {**self.arguments.arrays, **self.parameters}.items()}
+
+        def installed(point: Mapping[str, Tensor]) -> AbstractContextManager[None]:
+            wide = any(tensor.dtype != dtypes[n] for n, tensor in point.items())  # the forward as a float64 reference
+            state = {id(t): _as_wide(t.detach()) if wide else t.detach().clone() for t in fixed}
+            state.update({id(held[n]): point[public] for n, public in self.public.items()})
+            return substituted(places, state)
+
+        return installed
 
 
 def _as_wide(tensor: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,13 +13,22 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from gradcheck_kit.adapters.signature import Arguments, expect_outputs, named_outputs
+from gradcheck_kit.adapters.torch_copies import dual, fresh, same_layout
+from gradcheck_kit.adapters.torch_leaves import Strangers, nodes_of
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.space import Arrays
-from gradcheck_kit.subject import NoForwardModeError, Recorded, Subject, UsageError
+from gradcheck_kit.subject import MalformedGradientError, NoForwardModeError, Recorded, Subject, UsageError
 
 Call = Callable[[Mapping[str, Tensor]], Any]
 Gradients = dict[str, Tensor | None]
+Installed = Callable[[Mapping[str, Tensor]], AbstractContextManager[None]]
 ASKS_FOR_A_GRAPH = re.compile(r"requires?[_ ]grad")  # what torch raises where a hook or a gradient needs one
+MALFORMED = re.compile(
+    r"[Ff]unction \w+ returned an (invalid gradient|incorrect number of gradients)|expected Variable or None"
+)  # what torch raises where the backward of an autograd.Function returns what is no gradient of its inputs
+
+NONE_AS_TANGENT = re.compile("forward grad to be floating point")
+"""What torch's assertion says where a `Function.jvp` returns None, which claims that the derivative is zero."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class Graph:
         arguments: the inputs by name; what else is in the point are parameters.
         differentiable: the names of the floating-point tensors.
         randomness: replayed in every evaluation.
+        installed: point → a context in which a module's parameters are the point's, and its buffers are copies: it is
+            left only after the backward, which may run parts of the forward again.
+        strangers: sees the leaves of what is recorded.
         hooks: what the user has registered on the gradient of a parameter, to be called on ours too.
     """
 
@@ -40,12 +52,14 @@ class Graph:
     arguments: Arguments
     differentiable: tuple[str, ...]
     randomness: FrozenTorchRandomness
+    strangers: Strangers
+    installed: Installed = lambda _: nullcontext()
     hooks: Mapping[str, Sequence[Callable[[Tensor], Tensor | None]]] = field(default_factory=dict)
 
     def forward(self, at: Arrays) -> dict[str, Tensor]:
         """The outputs; recorded only where the call itself asks for a gradient, or hooks into one."""
         try:
-            with self.randomness.replayed("forward"), torch.enable_grad():
+            with self.randomness.replayed("forward"), torch.enable_grad(), self.installed(at):
                 outputs = named_outputs(Torch(), self.call(at))
         except RuntimeError as error:
             if not ASKS_FOR_A_GRAPH.search(str(error)):
@@ -80,7 +94,8 @@ class Graph:
         """
 
         def one(moved: Arrays) -> dict[str, Tensor]:
-            return named_outputs(Torch(), self.call({**at, **moved}))
+            with self.installed({**at, **moved}):
+                return named_outputs(Torch(), self.call({**at, **moved}))
 
         with self.randomness.replayed("forward"), torch.enable_grad():
             try:
@@ -115,17 +130,29 @@ class Graph:
             return _dense(leaves, _pulled(leaves, outputs, cotangents))
 
     def pushforward(self, at: Arrays, tangents: Arrays) -> dict[str, Tensor]:
-        """The outputs' tangents by forward-mode differentiation (Baydin et al. 2018, section 3.1)."""
+        """The outputs' tangents by forward-mode differentiation (Baydin et al. 2018, section 3.1).
+
+        The primals require gradients, so that the forward takes the same branches as where it is recorded.
+
+        Raises:
+            NoForwardModeError: a part has no JVP, or torch gives no output a tangent, as it does without a word.
+        """
         with self.randomness.replayed("forward"), torch.enable_grad(), forward_ad.dual_level():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, from its first use of forward mode
-                moving = {n: forward_ad.make_dual(_same_layout(at[n]), v) for n, v in tangents.items()}  # type: ignore[no-untyped-call]
+                moving = {n: dual(at[n], v, leaf=n not in self.arguments.arrays) for n, v in tangents.items()}
+            point = {**at, **moving}
             try:
-                outputs = named_outputs(Torch(), self.call({**at, **moving}))
+                with self.installed(point):
+                    outputs = named_outputs(Torch(), self.call(point))
             except (NotImplementedError, RuntimeError) as error:  # what torch raises for a part without a JVP
+                if NONE_AS_TANGENT.search(str(error)):
+                    return {}
                 lacking = re.search(r"forward AD with (\w+)", str(error))
                 raise NoForwardModeError(f"no JVP of {lacking[1]}" if lacking else "no JVP") from None
             pushed = {n: forward_ad.unpack_dual(output).tangent for n, output in outputs.items()}  # type: ignore[no-untyped-call]
+        if all(t is None for t in pushed.values()):
+            raise NoForwardModeError("torch gives no output a tangent")
         return {n: t.detach() for n, t in pushed.items() if t is not None}
 
     def gradient(self, point: Arrays, cotangents: Arrays, names: Sequence[str]) -> Subject:
@@ -133,7 +160,11 @@ class Graph:
 
         def pulled(at: Mapping[str, Tensor]) -> dict[str, Tensor]:
             leaves = {n: at[n] if at[n].requires_grad else at[n].detach().requires_grad_() for n in names}
-            outputs = named_outputs(Torch(), self.call({**at, **self._given(leaves)}))
+            inner = {**at, **self._given(leaves)}
+            with self.installed(inner):
+                return of_gradient(leaves, named_outputs(Torch(), self.call(inner)))
+
+        def of_gradient(leaves: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
             # Only a cotangent that requires a gradient makes once_differentiable leave its mark.
             u = {n: cotangent.detach().requires_grad_() for n, cotangent in cotangents.items()}
             gradients = _pulled(leaves, outputs, u, create_graph=True)
@@ -158,53 +189,32 @@ class Graph:
         for name, leaf in leaves.items():
             for hook in self.hooks.get(name, ()):
                 leaf.register_hook(hook)
-        with self.randomness.replayed(replay), torch.enable_grad():
+        with self.randomness.replayed(replay), torch.enable_grad(), ExitStack() as until_pulled:
+            frozen = self._frozen(at, names)
+            point = {**at, **frozen, **self._given(leaves)}
+            until_pulled.enter_context(self.installed(point))
             try:
-                outputs = self.call({**at, **self._frozen(at, names), **self._given(leaves)})
+                outputs = self.call(point)
             except RuntimeError as error:
-                frozen = self._frozen(at, names)
                 if not frozen or not ASKS_FOR_A_GRAPH.search(str(error)):
                     raise
                 # A forward that differentiates by an input itself cannot be run with it frozen.
-                recorded = {n: tensor.requires_grad_() for n, tensor in frozen.items()}
+                recorded = {n: tensor.requires_grad_() for n, tensor in self._frozen(at, names).items()}
+                again = {**at, **recorded, **self._given(leaves)}
+                until_pulled.enter_context(self.installed(again))
                 with self.randomness.replayed(replay):
-                    outputs = self.call({**at, **recorded, **self._given(leaves)})
-            yield leaves, named_outputs(Torch(), outputs)
+                    outputs = self.call(again)
+            named = named_outputs(Torch(), outputs)
+            self.strangers.look(leaves, named)
+            yield leaves, named
 
     def _frozen(self, at: Arrays, names: Sequence[str]) -> dict[str, Tensor]:
         """The inputs that are not differentiated by, in memory of their own."""
-        return {n: _same_layout(at[n]) for n in self.differentiable if n not in names and n in self.arguments.arrays}
+        return {n: same_layout(at[n]) for n in self.differentiable if n not in names and n in self.arguments.arrays}
 
     def _given(self, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A forward may work in place on what it is given, which autograd forbids on a leaf."""
-        return {n: _fresh(leaf) if n in self.arguments.arrays else leaf for n, leaf in leaves.items()}
-
-
-def _fresh(leaf: Tensor) -> Tensor:
-    """A recorded copy in the very same memory layout."""
-    plain = leaf.is_contiguous() and leaf.storage_offset() == 0
-    return leaf.clone() if plain else _Fresh.apply(leaf)  # type: ignore[no-untyped-call]
-
-
-class _Fresh(torch.autograd.Function):
-    """The same where `clone` would not keep the layout."""
-
-    @staticmethod
-    def forward(ctx: Any, leaf: Tensor) -> Tensor:
-        return _same_layout(leaf)
-
-    @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> Tensor:
-        return cotangent
-
-
-def _same_layout(tensor: Tensor) -> Tensor:
-    """A copy with the same strides and storage offset, in a storage of its own; no view of anything."""
-    tensor = tensor.detach()
-    if tensor.is_contiguous() and tensor.storage_offset() == 0:
-        return tensor.clone()
-    storage = tensor.untyped_storage().clone()  # type: ignore[no-untyped-call]
-    return tensor.new_empty(0).set_(storage, tensor.storage_offset(), tensor.size(), tensor.stride())
+        return {n: fresh(leaf) if n in self.arguments.arrays else leaf for n, leaf in leaves.items()}
 
 
 def _pulled(
@@ -213,28 +223,24 @@ def _pulled(
     pulled = [n for n, output in outputs.items() if output.requires_grad and n in cotangents]
     if not pulled:
         return [None] * len(leaves)
-    found: Sequence[Tensor | None] = torch.autograd.grad(
-        [outputs[n] for n in pulled],
-        list(leaves.values()),
-        [cotangents[n].to(outputs[n].dtype) for n in pulled],
-        allow_unused=True,
-        **options,
-    )
+    try:
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            [outputs[n] for n in pulled],
+            list(leaves.values()),
+            [cotangents[n].to(outputs[n].dtype) for n in pulled],
+            allow_unused=True,
+            **options,
+        )
+    except RuntimeError as error:
+        if not MALFORMED.match(str(error)):
+            raise
+        raise MalformedGradientError(str(error)) from error
     return found
 
 
 def _once_differentiable(gradient: Tensor) -> bool:
     """Whether its graph holds the node that once_differentiable puts there to raise, on a path that is never taken."""
-    waiting, seen = [gradient.grad_fn], set[Any]()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if node.name() == "torch::autograd::Error":
-            return True
-        waiting += [following for following, _ in node.next_functions]
-    return False
+    return any(node.name() == "torch::autograd::Error" for node in nodes_of({"": gradient}))
 
 
 def _dense(leaves: Mapping[str, Tensor], gradients: Sequence[Tensor | None]) -> Gradients:

@@ -1,6 +1,6 @@
 """torch tensors as a `Library`; the arithmetic stays on the tensor's own device."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,8 +146,8 @@ class Torch:
 class FrozenTorchRandomness(FrozenRandomness):
     """Replays torch's generators too, on the CPU and on the CUDA devices in use, in full-precision arithmetic."""
 
-    def __init__(self, arrays: Iterable[Any], modules: Sequence[nn.Module] = ()) -> None:
-        self._modules = modules
+    def __init__(self, arrays: Iterable[Any], modules: Sequence[nn.Module] = (), replaced: Container[int] = ()) -> None:
+        self._modules, self._replaced = modules, replaced
         devices = {a.device for a in arrays if isinstance(a, Tensor) and a.device.type == "cuda"}
         self._devices = sorted({d.index or 0 for d in devices})
         super().__init__()
@@ -155,7 +155,7 @@ class FrozenTorchRandomness(FrozenRandomness):
     @contextmanager
     def session(self) -> Iterator[None]:
         """Also without reduced-precision matrix products; and afterwards with the modules and settings of before."""
-        with super().session(), full_precision(), same_settings(), unchanged(self._modules):
+        with super().session(), full_precision(), same_settings(), unchanged(self._modules, self._replaced):
             yield
 
     def _read(self) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Modules that a callable runs itself, such as `lambda x: module(x)`: found, and afterwards put back as they were."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -35,16 +35,17 @@ def modules_of(target: Any) -> list[nn.Module]:
 
 
 @contextmanager
-def unchanged(modules: Sequence[nn.Module]) -> Iterator[None]:
+def unchanged(modules: Sequence[nn.Module], replaced: Container[int] = ()) -> Iterator[None]:
     """Afterwards the modules are as before: parameters, buffers, gradients, training mode, attributes.
 
-    What an attribute refers to is put back, not what was done to it in place, unless it is a parameter or a buffer.
+    What an attribute refers to is put back, not what was done to it in place, unless it is a parameter or a buffer. Of
+    tensors whose id is in `replaced` no copy is kept: others take their place in every call, and they may be large.
     """
     with ExitStack() as stack:
         for module in {id(inner): inner for outer in modules for inner in outer.modules()}.values():
             stack.enter_context(_same_attributes(module))
         tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-        for tensor in {id(tensor): tensor for tensor in tensors}.values():
+        for tensor in {id(tensor): tensor for tensor in tensors if id(tensor) not in replaced}.values():
             stack.enter_context(_same_tensor(tensor))
         yield
 
@@ -84,5 +85,6 @@ def _same_tensor(tensor: Tensor) -> Iterator[None]:
 
 def _put_back(tensor: Tensor, values: Tensor) -> None:
     """By value: batch norm moves its running statistics past autograd's version counter."""
-    if not torch.equal(tensor, values):
+    dense = tensor.layout is torch.strided  # torch compares no others
+    if not torch.equal(*((tensor, values) if dense else (tensor.to_dense(), values.to_dense()))):
         tensor.copy_(values)
