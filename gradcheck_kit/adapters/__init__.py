@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradcheck_kit.adapters import function, numpy_layer
+from gradcheck_kit.adapters.signature import is_nest, taken_apart
 from gradcheck_kit.subject import Subject, UsageError
 
 
@@ -67,6 +68,12 @@ def _no_gradient(target: Any, inputs: Sequence[Any]) -> str:
         return f"{name} has a backward and no forward; write `forward = __call__` into its class"
     if callable(target):
         name = getattr(target, "__name__", type(target).__name__)
+        nests = [value for value in inputs if is_nest(value)]
+        if nests:
+            form, called = type(nests[0]).__name__, "target" if name == "<lambda>" else name
+            return (
+                f"{name} is a function on {kinds}; the entries of a {form} are inputs: {taken_apart(called, nests[0])}"
+            )
         return (
             f"{name} is a function on {kinds} and nothing says what its gradient is; "
             "pass vjp=your_backward, called as vjp(cotangent, *inputs), or pass torch tensors"

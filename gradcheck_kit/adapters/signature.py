@@ -64,7 +64,21 @@ def named_arguments(
 def _no_array(name: str, value: Any, library: Library) -> str:
     if library.name == "torch" and isinstance(value, np.ndarray):
         return f"{name} is a ndarray; pass a torch array, such as torch.from_numpy({name})"
-    return f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs"
+    advice = f", and of a {type(value).__name__} its entries: {taken_apart('target', value)}" if is_nest(value) else ""
+    return f"{name} is a {type(value).__name__}; pass a {library.name} array like the other inputs{advice}"
+
+
+def is_nest(value: Any) -> bool:
+    """Whether it is a list, tuple or dict of arrays, which is no input."""
+    entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return any(hasattr(entry, "shape") for entry in entries)
+
+
+def taken_apart(target: str, value: Any) -> str:
+    """The call in which the entries of a list, tuple or dict are inputs of their own."""
+    if isinstance(value, Mapping):
+        return f"gk.check(lambda *values: {target}(dict(zip(given, values))), *given.values(), names=list(given))"
+    return f"gk.check(lambda *values: {target}({'list' if isinstance(value, list) else 'tuple'}(values)), *given)"
 
 
 def _is_setting(value: Any) -> bool:
@@ -193,13 +207,16 @@ def named_outputs(library: Library, returned: Any) -> dict[str, Array]:
     """The floating-point outputs by name.
 
     Raises:
-        UsageError: an output is complex or of another format that cannot be differentiated here.
+        UsageError: there is no array of the library among what was returned, or an output is complex or of another
+            format that cannot be differentiated here.
     """
     if library.owns(returned):  # a single one, as nearly always
         values: Mapping[str, Any] = {SINGLE: returned}
     else:
         structure = Structure.of(returned)
         values = dict(zip(structure.names(), structure.values(returned), strict=True))
+    if not any(library.owns(value) for value in values.values()):
+        raise UsageError(_no_output(library, returned, values))
     outputs = {}
     for name, value in values.items():
         if library.owns(value):
@@ -209,6 +226,16 @@ def named_outputs(library: Library, returned: Any) -> dict[str, Array]:
             else:
                 _reject_format(name, dtype)
     return outputs
+
+
+def _no_output(library: Library, returned: Any, values: Mapping[str, Any]) -> str:
+    kind = "None" if returned is None else f"a {type(returned).__name__}"
+    if values and SINGLE not in values:
+        kind += f" of {', '.join(dict.fromkeys(type(value).__name__ for value in values.values()))}"
+    advice = f"return a {library.name} array, or a tuple, list or dict of them"
+    if hasattr(returned, "__dict__"):
+        advice += ": pass a function that takes them out of it, such as lambda *inputs: target(*inputs).NAME"
+    return f"the forward returned {kind}; {advice}"
 
 
 def expect_outputs(subject: str, library: Library, outputs: Arrays, cotangents: Arrays) -> None:
