@@ -1,4 +1,7 @@
-"""How far apart are two sides: their parameters, by the norm of one side's, and their losses."""
+"""How far apart are two sides: their parameters, by the norm of one side's, and their losses.
+
+Over a run that norm is the largest so far: a weight that comes near zero keeps the rounding of the values that made it.
+"""
 
 import math
 from typing import NamedTuple
@@ -14,7 +17,7 @@ class Distance(NamedTuple):
 
     Attributes:
         apart: ‖ΔW‖ of each tensor.
-        norm: ‖W‖ of all tensors of the first side together.
+        norm: ‖W‖ of all tensors of the first side together, or the larger one that it had before.
     """
 
     apart: dict[str, float]
@@ -41,8 +44,13 @@ def ratio_of_norms(apart: float, norm: float) -> float:
     return apart / norm
 
 
-def distance(one: Named, other: Named) -> Distance:
-    """The distance of `other` from `one`, which have the same names and shapes."""
+def distance(one: Named, other: Named, largest: float = 0.0) -> Distance:
+    """The distance of `other` from `one`, which have the same names and shapes.
+
+    Args:
+        one, other: the two sides' parameters.
+        largest: the largest norm that `one` has had in the run so far; a smaller one now is not divided by.
+    """
     apart = {}
     squares = 0.0
     for name, values in one.items():
@@ -50,7 +58,7 @@ def distance(one: Named, other: Named) -> Distance:
         difference = mine - np.asarray(other[name], dtype=np.float64).ravel()
         apart[name] = float(np.sqrt(difference @ difference))
         squares += float(mine @ mine)
-    return Distance(apart, float(np.sqrt(squares)))
+    return Distance(apart, max(largest, float(np.sqrt(squares))))
 
 
 def losses_apart(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -59,15 +59,18 @@ def undecided(names: Sequence[str], digits: Digits, trace: Trace) -> str | None:
     for side, name in enumerate(names):
         if digits.few(side):
             return _of_lost(name, digits.dtypes[side], *trace.lost[side])
-    unseen = {stage: trace.steps - trace.shown.get(stage, 0) for stage in NEEDED}
-    told = " and ".join(f"the {stage} of {count} of {trace.steps} steps" for stage, count in unseen.items() if count)
+    steps = trace.steps if trace.divergence is None else max(trace.divergence.step - 1, 0)  # no later one was judged
+    if not steps:
+        return None
+    unseen = {stage: steps - trace.shown.get(stage, 0) for stage in NEEDED}
+    told = " and ".join(f"the {stage} of {count} of {steps} steps" for stage, count in unseen.items() if count)
     if told:
         return f"{told} could not be compared, and the law alone excludes little here; offer {OFFERS}"
-    blind = [(n, what) for what, n in trace.blind.items() if what.startswith(NEEDED) and n > BLIND * trace.steps]
+    blind = [(n, what) for what, n in trace.blind.items() if what.startswith(NEEDED) and n > BLIND * steps]
     if not blind:
         return None
     count, what = max(blind)
-    told = f"in {count} of {trace.steps} steps rounding may be as large as the whole {what}"
+    told = f"in {count} of {steps} steps rounding may be as large as the whole {what}"
     return f"{told}: a wrong one looks no different"
 
 

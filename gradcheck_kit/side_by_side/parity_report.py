@@ -14,7 +14,7 @@ from gradcheck_kit.space import FORMATS
 from gradcheck_kit.verdict import Verdict
 
 SMOOTH = ("batch", "update", "state")  # the stages of a step on which no branch of its forward has an influence
-FALLEN = 0.95  # a loss that moved by less may only have met easier batches
+FALLEN = 0.05  # of the first loss: one that moved by less may only have met easier batches
 
 Vector = npt.NDArray[np.float64]
 
@@ -45,7 +45,8 @@ class ParityReport:
         reference, candidate: each side's facts.
         schedule: the start and the batches, as `Schedule.to_dict`.
         max_loss_difference: over all steps.
-        max_distance: D/‖W‖ over all steps, D the distance of all parameters together.
+        max_distance: D/‖W‖ over all steps, D the distance of all parameters together, ‖W‖ the largest norm of the
+            reference's that was seen up to there.
         worst_of_law: the largest D/‖W‖ ÷ what rounding explains at its step; beyond 1 is another computation.
         max_difference: for each tensor, the largest ‖ΔW‖ ÷ ‖W‖ of all parameters together.
         divergence: where the two first parted, None if they never did.
@@ -150,7 +151,7 @@ class ParityReport:
         """Whether the last tenth of the steps had a clearly lower mean loss than the first tenth, on both sides."""
         tenth = max(1, len(self.losses) // 10)
         head, tail = self.losses[:tenth].mean(axis=0), self.losses[-tenth:].mean(axis=0)
-        return bool(np.all(tail < FALLEN * head))
+        return bool(np.all(head - tail > FALLEN * np.abs(head)))
 
     @property
     def loss_left(self) -> float:

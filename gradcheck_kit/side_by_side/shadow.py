@@ -32,12 +32,21 @@ SECOND_LOOK = 2  # shadows: where gradients are divided by their own size, drift
 
 @dataclass
 class Shadow:
-    """One copy, and how far it has come from the reference, by the law's unit u(30 + √t)."""
+    """One copy, and how far it has come from the reference, by the law's unit u(30 + √t).
+
+    Attributes:
+        trainee: the copy.
+        generator: draws the order of its rows.
+        worst: its largest drift while it was a measure.
+        left: whether it is none any more.
+        norm: the largest norm of the reference's parameters so far.
+    """
 
     trainee: Trainee
     generator: np.random.Generator
     worst: float = 0.0
     left: bool = False
+    norm: float = 0.0
 
     @classmethod
     def of(cls, reference: Trainee, start: Named, seed: int) -> "Shadow | None":
@@ -47,7 +56,7 @@ class Shadow:
             return None
         generator = np.random.default_rng([seed, 1])
         twin.load({name: _moved(values, generator, reference.dtype) for name, values in start.items()})
-        return cls(twin, generator)
+        return cls(twin, generator, norm=distance(start, start).norm)
 
     def advance(
         self,
@@ -75,7 +84,9 @@ class Shadow:
             self.trainee.loss_and_gradients(handed(inputs[order]), handed(labels[order]))
             self.trainee.step()
         attend(self.trainee, None)
-        ratio = distance(reference, self.trainee.parameters()).relative / unit_drift(unit_roundoff, step)
+        now = distance(reference, self.trainee.parameters(), self.norm)
+        self.norm = now.norm
+        ratio = now.relative / unit_drift(unit_roundoff, step)
         self.left = not ratio <= farthest(unit_roundoff, step)
         self.worst = self.worst if self.left else max(self.worst, ratio)
 
@@ -95,12 +106,13 @@ class Shadow:
         told = {f"parameters/{n}": np.array(p) for n, p in self.trainee.parameters().items()}
         told |= {f"state/{key}": np.array(values) for key, values in (state() or {}).items()} if state else {}
         drawn = json.dumps(self.generator.bit_generator.state)
-        return told | {"worst": np.array([self.worst, float(self.left)]), "generator": np.array(drawn)}
+        return told | {"worst": np.array([self.worst, float(self.left), self.norm]), "generator": np.array(drawn)}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
         offered(self.trainee, "load_state")(under(arrays, "parameters/"), under(arrays, "state/"))
-        self.worst, self.left = float(arrays["worst"][0]), bool(arrays["worst"][1])
+        worst, left, self.norm = (float(value) for value in arrays["worst"])
+        self.worst, self.left = worst, bool(left)
         self.generator.bit_generator.state = json.loads(str(arrays["generator"]))
 
 

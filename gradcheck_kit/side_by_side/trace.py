@@ -21,6 +21,7 @@ class Trace:
 
     Attributes:
         losses: (reference, candidate) after every step.
+        norm: the largest ‖W‖ of the reference so far.
         drift, allowed: D/‖W‖ and the law's bound on it, at the start and after every step.
         loss_allowed: by how much the losses may differ, after every step.
         tensor_drift: the same as drift of each tensor.
@@ -35,6 +36,7 @@ class Trace:
     """
 
     losses: list[tuple[float, float]] = field(default_factory=list)
+    norm: float = 0.0
     drift: list[float] = field(default_factory=list)
     allowed: list[float] = field(default_factory=list)
     loss_allowed: list[float] = field(default_factory=list)
@@ -58,6 +60,7 @@ class Trace:
 
     def add_drift(self, now: Distance, allowed: float) -> None:
         """The distance of the parameters, and what rounding explains of D/‖W‖."""
+        self.norm = now.norm
         self.drift.append(now.relative)
         self.allowed.append(allowed)
         for name in now.apart:
@@ -76,6 +79,7 @@ class Trace:
             "shown": self.shown,
             "blind": self.blind,
             "lost": self.lost,
+            "norm": self.norm,
         }
         tensors = {f"tensor_drift/{name}": np.array(values) for name, values in self.tensor_drift.items()}
         series = {name: np.array(getattr(self, name), float) for name in SERIES}
@@ -103,6 +107,7 @@ class Trace:
             shown=told["shown"],
             blind=told["blind"],
             lost=told["lost"],
+            norm=told["norm"],
         )
 
 

@@ -240,7 +240,7 @@ class TrainingRun:
     def _compare(self, step: int, *losses: float) -> None:
         """The losses and all parameters now, against what rounding explains; a second look before it is left."""
         reference, candidate = (side.parameters() for side in self._sides)
-        now = distance(reference, candidate)
+        now = distance(reference, candidate, self.trace.norm)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
         apart_now = now.relative, float(losses_apart(losses)) if losses else 0.0
         allowed = self._allowed(step, slope, *losses)

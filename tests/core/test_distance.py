@@ -15,7 +15,7 @@ from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadow import Shadow
 from gradcheck_kit.side_by_side.trace import Trace
 from gradcheck_kit.side_by_side.trainee import Values
-from gradcheck_kit.side_by_side.training import train_parity
+from gradcheck_kit.side_by_side.training import TrainingRun, train_parity
 
 ZERO, TINY, HUGE, NAN = 0.0, 5e-324, 1e300, math.nan
 # ‖ΔW‖, ‖W‖, their ratio
@@ -76,11 +76,17 @@ ROWS = np.zeros((2, 1))
 START, UNIT = 1.0, 2.0**-53
 
 
-def walked(*places: float, beside: tuple[float, ...]) -> Any:
-    plan = Schedule({"W": np.full(2, START)}, 2, 2, len(places), 0)
-    return train_parity(
-        Walker(START, *places), Walker(START, *beside), plan, lambda indices: (ROWS[indices], ROWS[indices]), shadows=0
-    )
+def walking(*places: float, beside: tuple[float, ...], start: float = START) -> TrainingRun:
+    plan = Schedule({"W": np.full(2, start)}, 2, 2, len(places), 0)
+    sides = Walker(start, *places), Walker(start, *beside)
+    return TrainingRun(*sides, plan, lambda indices: (ROWS[indices], ROWS[indices]), shadows=0)
+
+
+def walked(*places: float, beside: tuple[float, ...], start: float = START) -> Any:
+    run = walking(*places, beside=beside, start=start)
+    while not run.done:
+        run.epoch()
+    return run.report("walk")
 
 
 # Where the reference is, where the other side is, and their distance as every place that asks must have it.
@@ -112,12 +118,36 @@ def test_a_run_that_ends_at_zero_says_so_in_words_and_in_json() -> None:
 
 
 def test_a_side_that_leaves_a_reference_at_zero_has_left_the_law_however_little() -> None:
-    report = walked(0.0, beside=(1e-100,))
+    report = walked(0.0, beside=(1e-100,), start=0.0)
     assert report.divergence is not None
     assert (report.divergence.step, report.divergence.apart) == (1, math.inf)
     assert report.max_difference == {"W": math.inf}
     assert report.to_dict()["max_difference"] == {"W": "inf"}
     assert "inf" in page(report)
+
+
+def test_a_weight_that_comes_near_zero_keeps_the_rounding_of_the_values_that_made_it() -> None:
+    """One place of the 1.0 that it was made from is no difference at 1e-4, nor at 0; a thousand such places are."""
+    place = 2.0**-52
+    for here in (1e-4, 0.0):
+        assert walked(here, 0.5, beside=(here + place, 0.5)).divergence is None
+        assert walked(here, 0.5, beside=(here + 1000 * place, 0.5)).divergence.step == 1
+    assert walked(4.0, 1e-4, beside=(4.0, 1e-4 + 8 * place)).divergence is None, "the largest so far, not the first"
+    assert walked(1e-4, 4.0, beside=(1e-4 + 1000 * place, 4.0)).divergence.step == 1, "not the largest of all"
+    assert distance({"W": np.ones(1)}, {"W": np.full(1, 2.0)}, largest=4.0).relative == 0.25
+
+
+def test_the_largest_norm_so_far_is_kept_with_a_run_that_is_taken_up_again() -> None:
+    trace = Trace()
+    for here in (4.0, 1e-4):
+        trace.add_drift(distance({"W": np.full(1, here)}, {"W": np.full(1, here)}, trace.norm), 1.0)
+    assert trace.norm == 4.0
+    taken_up = Trace.from_arrays(trace.to_arrays())
+    assert taken_up.norm == 4.0
+    shadow = Shadow(Walker(4.0, 1e-4 + 1e-15), np.random.default_rng(0), norm=8.0)
+    shadow.advance(ROWS, ROWS, {"W": np.full(2, 1e-4)}, UNIT, 1)
+    assert shadow.norm == 8.0
+    assert 0 < shadow.worst < 1
 
 
 # ---------------------------------------------------------------- losses

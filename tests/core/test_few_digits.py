@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,19 @@ def test_a_momentum_that_the_candidate_does_not_tell_is_not_taken_from_the_refer
     assert report.divergence is None
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "the update of 17 of 18 steps could not be compared" in str(report), "at the first there is none yet"
+
+
+def test_steps_after_the_two_have_parted_are_not_counted_as_steps_that_could_not_be_compared() -> None:
+    """Both sides tell all until step 7, where a gradient is wrong; from there on no step is judged."""
+    calls, tensors = count(), len(numpy_side(DATA, MOMENTUM).parameters())
+    wrong = Spoilt(
+        numpy_side(DATA, MOMENTUM, "bfloat16"),
+        lambda _, gradient: gradient * (1.5 if next(calls) >= 6 * tensors else 1),
+    )
+    report = train(numpy_side(DATA, MOMENTUM), wrong, precision="bfloat16")
+    assert report.divergence is not None
+    assert report.divergence.step == 7
+    assert report.undecided is None
 
 
 @pytest.mark.parametrize(

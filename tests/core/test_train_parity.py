@@ -243,6 +243,23 @@ def test_a_run_that_learns_nothing_at_all_is_inconclusive() -> None:
     assert report.verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "fell"),
+    [
+        (-98.8, -98.8, False),
+        (-1.0, -1.2, True),
+        (-1.2, -1.0, False),
+        (0.5, -0.5, True),
+        (2.0, 1.95, False),
+        (2.0, 1.8, True),
+    ],
+)
+def test_a_loss_has_fallen_by_its_size_whatever_its_sign(first: float, last: float, fell: bool) -> None:
+    report = replace(train(numpy_side(), epochs=1), losses=np.array([[first] * 2] * 5 + [[last] * 2] * 5))
+    assert report.loss_fell is fell
+    assert report.verdict is (Verdict.PASS if fell else Verdict.INCONCLUSIVE)
+
+
 def test_every_step_is_told_as_it_happens() -> None:
     seen: list[Progress] = []
     report = train_parity(
