@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradcheck_kit.side_by_side import causes_of_batch, causes_of_forward, causes_of_gradients, causes_of_update
+from gradcheck_kit.side_by_side import (
+    buffers,
+    causes_of_batch,
+    causes_of_forward,
+    causes_of_gradients,
+    causes_of_update,
+)
 from gradcheck_kit.side_by_side.cause import Cause
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.scene import Scene
@@ -31,6 +37,8 @@ def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Ca
     if not _finite(scene.reference.loss, scene.reference.after):
         told = f"the reference itself is not finite (loss {scene.reference.loss}): train with a smaller learning rate"
         return replace(divergence, stage="loss", tensor="loss", cause="diverged", evidence=told), []
+    if divergence.stage == buffers.STAGE:
+        return divergence, []  # it is told already
     first = first_apart(scene)
     if first is None:
         return replace(divergence, evidence=_nothing(scene)), []

@@ -12,7 +12,7 @@ class Divergence:
         what: what the law was broken in: "loss", or the tensor that is furthest apart.
         apart, allowed: the distance there, and what rounding explains.
         stage: the first stage of the step that is worse than rounding: "batch", "activations", "loss", "gradients",
-            "update", "state" or "parameters"; None where the sides offer nothing to look at.
+            "update", "state", "parameters" or "buffers"; None where the sides offer nothing to look at.
         tensor: what of that stage, such as "0.W" or "2 Linear".
         tensor_apart, tensor_allowed: its relative distance, and the one that rounding explains.
         cause: a short stable slug where the numbers prove one, such as "learning-rate"; else None.

@@ -5,7 +5,8 @@ number of steps, D/‖W‖ grew as u·(30 + √t) at most in 21 benign rewrites 
 by one unit in the last place) of runs over five epochs of MNIST; the largest reached 0.94 of it. 106 runs with a
 planted difference left three times that on the step it acted or the next, most by seven orders of magnitude. A random
 walk of rounding errors gives the √t; the 30 is what the first steps do, when the gradients of a fresh network are
-large."""
+large.
+"""
 
 import math
 

@@ -78,6 +78,11 @@ class NumPyTrainee:
         own = getattr(self._optimizer, "state_dict", None)
         return None if own is None else own()
 
+    def buffers(self) -> Named:
+        """The layers' buffers as "<number of the layer>.<name>", which is torch's name in an `nn.Sequential`."""
+        layers = enumerate(getattr(self._network, "layers", ()))
+        return {f"{n}.{name}": b for n, layer in layers for name, b in (getattr(layer, "buffers", None) or {}).items()}
+
     def unsaved(self) -> list[str]:
         """Layers with running statistics or with a generator of their own."""
         layers = enumerate(getattr(self._network, "layers", ()))

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from gradcheck_kit.report import plain
 from gradcheck_kit.side_by_side import parity_words
+from gradcheck_kit.side_by_side.buffers import STAGE
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.replay import Decision
 from gradcheck_kit.space import FORMATS
@@ -115,7 +116,7 @@ class ParityReport:
         """Whether neither a branch nor a lost update may have caused it."""
         if first.stage in SMOOTH and self.stepwise:
             return True
-        if FORMATS[self.dtype].half and first.stage is None:
+        if FORMATS[self.dtype].half and first.stage in (None, STAGE):
             return False
         return self.replayed or (self.dtype == "float64" and self.precision is None)
 

@@ -11,9 +11,12 @@ import math
 import zlib
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.buffers import buffers_of, furthest
 from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift, unit_drift
 from gradcheck_kit.side_by_side.given import handed
@@ -30,6 +33,18 @@ WIDEST = 1e-3  # a law that allowed more of the weights' norm would tell little
 SECOND_LOOK = 2  # shadows: where gradients are divided by their own size, drift comes in jumps, now here, now there
 
 
+class Made(NamedTuple):
+    """What a trainee has after a step."""
+
+    parameters: Named
+    buffers: Named = MappingProxyType({})
+
+    @classmethod
+    def by(cls, trainee: Trainee) -> "Made":
+        """As it offers them."""
+        return cls(trainee.parameters(), buffers_of(trainee))
+
+
 @dataclass
 class Shadow:
     """One copy, and how far it has come from the reference, by the law's unit u(30 + √t).
@@ -40,6 +55,8 @@ class Shadow:
         worst: its largest drift while it was a measure.
         left: whether it is none any more.
         norm: the largest norm of the reference's parameters so far.
+        norms: the same of every module's buffers.
+        buffers: the largest drift of its buffers while it was a measure.
     """
 
     trainee: Trainee
@@ -47,6 +64,8 @@ class Shadow:
     worst: float = 0.0
     left: bool = False
     norm: float = 0.0
+    norms: dict[str, float] = field(default_factory=dict)
+    buffers: float = 0.0
 
     @classmethod
     def of(cls, reference: Trainee, start: Named, seed: int) -> "Shadow | None":
@@ -62,7 +81,7 @@ class Shadow:
         self,
         inputs: Values,
         labels: Values,
-        reference: Named,
+        reference: Made,
         unit_roundoff: float,
         step: int,
         branches: list[Branch] | None = None,
@@ -71,7 +90,7 @@ class Shadow:
 
         Args:
             inputs, labels: the rows are taken in another order, unless there are branches to follow.
-            reference: the reference's parameters after the step.
+            reference: what the reference has after the step.
             unit_roundoff, step: as for `envelope.drift`.
             branches: the reference's decisions in this step, where they are replayed.
         """
@@ -84,11 +103,16 @@ class Shadow:
             self.trainee.loss_and_gradients(handed(inputs[order]), handed(labels[order]))
             self.trainee.step()
         attend(self.trainee, None)
-        now = distance(reference, self.trainee.parameters(), self.norm)
+        self._compare(reference, Made.by(self.trainee), unit_roundoff, step)
+
+    def _compare(self, reference: Made, mine: Made, unit_roundoff: float, step: int) -> None:
+        now = distance(reference.parameters, mine.parameters, self.norm)
+        beside = furthest(reference.buffers, mine.buffers, self.norms).apart
         self.norm = now.norm
-        ratio = now.relative / unit_drift(unit_roundoff, step)
-        self.left = not ratio <= farthest(unit_roundoff, step)
-        self.worst = self.worst if self.left else max(self.worst, ratio)
+        unit = unit_drift(unit_roundoff, step)
+        self.left = not now.relative / unit <= farthest(unit_roundoff, step)
+        if not self.left:
+            self.worst, self.buffers = max(self.worst, now.relative / unit), max(self.buffers, beside / unit)
 
     @property
     def factor(self) -> float:
@@ -106,12 +130,14 @@ class Shadow:
         told = {f"parameters/{n}": np.array(p) for n, p in self.trainee.parameters().items()}
         told |= {f"state/{key}": np.array(values) for key, values in (state() or {}).items()} if state else {}
         drawn = json.dumps(self.generator.bit_generator.state)
-        return told | {"worst": np.array([self.worst, float(self.left), self.norm]), "generator": np.array(drawn)}
+        worst = np.array([self.worst, float(self.left), self.norm, self.buffers])
+        return told | {"worst": worst, "generator": np.array(drawn), "norms": np.array(json.dumps(self.norms))}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
         offered(self.trainee, "load_state")(under(arrays, "parameters/"), under(arrays, "state/"))
-        worst, left, self.norm = (float(value) for value in arrays["worst"])
+        worst, left, self.norm, self.buffers = (float(value) for value in arrays["worst"])
+        self.norms = json.loads(str(arrays["norms"]))
         self.worst, self.left = worst, bool(left)
         self.generator.bit_generator.state = json.loads(str(arrays["generator"]))
 
@@ -172,6 +198,11 @@ class Shadows:
         return math.inf if self.given_up else max([FACTOR, *(shadow.factor for shadow in self.along)])
 
     @property
+    def factor_of_buffers(self) -> float:
+        """The same for buffers, which may follow a parameter that no output feels."""
+        return max([self.factor, *(SAFETY * shadow.buffers for shadow in self.along)])
+
+    @property
     def chaotic(self) -> bool:
         """Whether rounding alone has driven any of them far off."""
         return any(shadow.chaotic for shadow in self.along)
@@ -182,7 +213,7 @@ class Shadows:
             self.first_batch = checksum(inputs, labels)
         for shadow in self.along:
             gone = shadow.left
-            shadow.advance(inputs, labels, self.reference.parameters(), self.unit_roundoff, step, branches)
+            shadow.advance(inputs, labels, Made.by(self.reference), self.unit_roundoff, step, branches)
             if shadow.left and not gone:
                 told = f"a copy of the reference that only rounds otherwise was far off after step {step}"
                 so = "is random or chaotic, and the law's constant is not measured"

@@ -152,6 +152,10 @@ class TorchTrainee:
     def state(self) -> Named:
         return {key: _numpy(self._seen(key, t)) for key, t in state_of(self._optimizer, self._own).items()}
 
+    def buffers(self) -> Named:
+        """The module's floating-point buffers under its own names, such as "1.running_var"."""
+        return {name: _numpy(held) for name, held in self._module.named_buffers() if held.is_floating_point()}
+
     def unsaved(self) -> list[str]:
         """Modules with buffers, such as batch norm's running statistics, those that drop at random, a scheduler."""
         held = [(n, m) for n, m in self._module.named_modules() if [*m.buffers(recurse=False)] or _draws(m)]

@@ -22,6 +22,7 @@ class Trace:
     Attributes:
         losses: (reference, candidate) after every step.
         norm: the largest ‖W‖ of the reference so far.
+        norms: the same of every module's buffers.
         drift, allowed: D/‖W‖ and the law's bound on it, at the start and after every step.
         loss_allowed: by how much the losses may differ, after every step.
         tensor_drift: the same as drift of each tensor.
@@ -37,6 +38,7 @@ class Trace:
 
     losses: list[tuple[float, float]] = field(default_factory=list)
     norm: float = 0.0
+    norms: dict[str, float] = field(default_factory=dict)
     drift: list[float] = field(default_factory=list)
     allowed: list[float] = field(default_factory=list)
     loss_allowed: list[float] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Trace:
             "blind": self.blind,
             "lost": self.lost,
             "norm": self.norm,
+            "norms": self.norms,
         }
         tensors = {f"tensor_drift/{name}": np.array(values) for name, values in self.tensor_drift.items()}
         series = {name: np.array(getattr(self, name), float) for name in SERIES}
@@ -108,6 +111,7 @@ class Trace:
             blind=told["blind"],
             lost=told["lost"],
             norm=told["norm"],
+            norms=told["norms"],
         )
 
 

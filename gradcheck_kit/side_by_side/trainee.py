@@ -64,6 +64,9 @@ class Offers(Protocol):
     def load_state(self, parameters: Named, state: Named) -> None:
         """Go to these parameters and this state, as `parameters` and `state` gave them."""
 
+    def buffers(self) -> Named:
+        """Arrays that steps keep beside the parameters, such as running statistics, as "<module>.<name>"."""
+
     def unsaved(self) -> Sequence[str]:
         """Parts that the next steps depend on and `state` does not hold: running statistics, generators."""
 

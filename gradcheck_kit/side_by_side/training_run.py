@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.buffers import EVIDENCE, STAGE, buffers_of, furthest, not_compared
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
 from gradcheck_kit.side_by_side.digits import Digits
@@ -81,6 +82,8 @@ class TrainingRun:
         if repeat:
             first = batch(next(schedule.epoch(0)))
             self.trace.notes += [note for side in self._sides for note in not_repeated(side, *first)]
+        if note := not_compared(self._sides):
+            self.trace.notes.append(note)
         self._observers = tuple(Observer(side) for side in self._sides)
         self._compare(0)
 
@@ -241,11 +244,12 @@ class TrainingRun:
         """The losses and all parameters now, against what rounding explains; a second look before it is left."""
         reference, candidate = (side.parameters() for side in self._sides)
         now = distance(reference, candidate, self.trace.norm)
+        beside = furthest(buffers_of(self._sides[0]), buffers_of(self._sides[1]), self.trace.norms)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
-        apart_now = now.relative, float(losses_apart(losses)) if losses else 0.0
+        apart_now = now.relative, float(losses_apart(losses)) if losses else 0.0, beside.apart
         allowed = self._allowed(step, slope, *losses)
         if _left(apart_now, allowed) and (self._replay or not self._few):
-            self._shadows.second_look(step, now.relative, self._replay)
+            self._shadows.second_look(step, max(now.relative, beside.apart), self._replay)
             allowed = self._allowed(step, slope, *losses)
             self._shadows.given_up = self._shadows.given_up or (_left(apart_now, allowed) and self._shadows.chaotic)
             allowed = self._allowed(step, slope, *losses)
@@ -255,18 +259,22 @@ class TrainingRun:
         if not apart_now[1] <= allowed[1]:
             self._diverged(step, "loss", apart_now[1], allowed[1])
         if not now.relative <= allowed[0]:
-            furthest = max(now.apart, key=lambda name: math.inf if math.isnan(now.apart[name]) else now.apart[name])
-            self._diverged(step, furthest, now.relative, allowed[0])
+            worst = max(now.apart, key=lambda name: math.inf if math.isnan(now.apart[name]) else now.apart[name])
+            self._diverged(step, worst, now.relative, allowed[0])
+        if not beside.apart <= allowed[2]:
+            self._diverged(step, beside.name, beside.apart, allowed[2], STAGE)
 
-    def _allowed(self, step: int, slope: float | None, *losses: float) -> tuple[float, float]:
-        """What rounding explains: of the parameters' relative distance, and of the losses'."""
+    def _allowed(self, step: int, slope: float | None, *losses: float) -> tuple[float, float, float]:
+        """What rounding explains: of the parameters' relative distance, of the losses', of the buffers'."""
         factor = self._shadows.factor
         of_losses = loss_drift(self._unit_roundoff, step, losses[0], slope, factor) if losses else math.inf
-        return drift(self._unit_roundoff, step, factor), of_losses
+        of_buffers = drift(self._unit_roundoff, step, self._shadows.factor_of_buffers)
+        return drift(self._unit_roundoff, step, factor), of_losses, of_buffers
 
-    def _diverged(self, step: int, what: str, apart: float, allowed: float) -> None:
+    def _diverged(self, step: int, what: str, apart: float, allowed: float, stage: str | None = None) -> None:
         if self.trace.divergence is None:
-            self.trace.divergence = Divergence(step, what, apart, allowed)
+            evidence = EVIDENCE if stage == STAGE else ""
+            self.trace.divergence = Divergence(step, what, apart, allowed, stage, evidence=evidence)
 
     def report(self, name: str) -> ParityReport:
         """What is known so far."""

@@ -12,7 +12,7 @@ from gradcheck_kit.render.html_parity import page
 from gradcheck_kit.side_by_side.distance import distance, losses_apart, ratio_of_norms
 from gradcheck_kit.side_by_side.scene import relative
 from gradcheck_kit.side_by_side.schedule import Schedule
-from gradcheck_kit.side_by_side.shadow import Shadow
+from gradcheck_kit.side_by_side.shadow import Made, Shadow
 from gradcheck_kit.side_by_side.trace import Trace
 from gradcheck_kit.side_by_side.trainee import Values
 from gradcheck_kit.side_by_side.training import TrainingRun, train_parity
@@ -102,7 +102,7 @@ def test_trace_shadow_report_and_stages_say_the_same(here: float, there: float, 
     assert [now.relative, *trace.drift, *trace.tensor_drift["W"]] == pytest.approx([expected] * 3)
 
     shadow = Shadow(Walker(START, there), np.random.default_rng(0))
-    shadow.advance(ROWS, ROWS, one, UNIT, 1)
+    shadow.advance(ROWS, ROWS, Made(one), UNIT, 1)
     assert shadow.left is (expected > 1e-3)
 
     assert walked(here, beside=(here,)).moved == pytest.approx(math.inf if here == 0.0 else abs(here - START) / here)
@@ -145,7 +145,7 @@ def test_the_largest_norm_so_far_is_kept_with_a_run_that_is_taken_up_again() -> 
     taken_up = Trace.from_arrays(trace.to_arrays())
     assert taken_up.norm == 4.0
     shadow = Shadow(Walker(4.0, 1e-4 + 1e-15), np.random.default_rng(0), norm=8.0)
-    shadow.advance(ROWS, ROWS, {"W": np.full(2, 1e-4)}, UNIT, 1)
+    shadow.advance(ROWS, ROWS, Made({"W": np.full(2, 1e-4)}), UNIT, 1)
     assert shadow.norm == 8.0
     assert 0 < shadow.worst < 1
 
