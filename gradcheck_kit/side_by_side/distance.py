@@ -18,15 +18,27 @@ class Distance(NamedTuple):
     Attributes:
         apart: ‖ΔW‖ of each tensor.
         norm: ‖W‖ of all tensors of the first side together, or the larger one that it had before.
+        left_out: tensors that do not count in `relative`.
     """
 
     apart: dict[str, float]
     norm: float
+    left_out: frozenset[str] = frozenset()
 
     @property
     def relative(self) -> float:
-        """‖ΔW‖ ÷ ‖W‖ of all tensors together, as `ratio_of_norms` has it."""
-        return ratio_of_norms(math.hypot(*self.apart.values()), self.norm)
+        """‖ΔW‖ ÷ ‖W‖ of all tensors together that count, as `ratio_of_norms` has it."""
+        return ratio_of_norms(math.hypot(*self.counted.values()), self.norm)
+
+    @property
+    def counted(self) -> dict[str, float]:
+        """‖ΔW‖ of each tensor that counts."""
+        return {name: apart for name, apart in self.apart.items() if name not in self.left_out}
+
+    @property
+    def furthest(self) -> str:
+        """The tensor that is furthest apart of those that count; one that is no number before all others."""
+        return max(self.counted, key=lambda name: math.inf if math.isnan(self.apart[name]) else self.apart[name])
 
     def relative_of(self, name: str) -> float:
         """‖ΔW‖ of one tensor ÷ ‖W‖ of all."""
@@ -44,12 +56,13 @@ def ratio_of_norms(apart: float, norm: float) -> float:
     return apart / norm
 
 
-def distance(one: Named, other: Named, largest: float = 0.0) -> Distance:
+def distance(one: Named, other: Named, largest: float = 0.0, left_out: frozenset[str] = frozenset()) -> Distance:
     """The distance of `other` from `one`, which have the same names and shapes.
 
     Args:
         one, other: the two sides' parameters.
         largest: the largest norm that `one` has had in the run so far; a smaller one now is not divided by.
+        left_out: tensors that are to be told, but not to count.
     """
     apart = {}
     squares = 0.0
@@ -58,7 +71,7 @@ def distance(one: Named, other: Named, largest: float = 0.0) -> Distance:
         difference = mine - np.asarray(other[name], dtype=np.float64).ravel()
         apart[name] = float(np.sqrt(difference @ difference))
         squares += float(mine @ mine)
-    return Distance(apart, max(largest, float(np.sqrt(squares))))
+    return Distance(apart, max(largest, float(np.sqrt(squares))), left_out)
 
 
 def losses_apart(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -36,6 +36,7 @@ class Scene:
         trainee: the reference itself, whose copies answer.
         branches: the decisions of this step, where they were replayed.
         later: whether the two had parted before this step.
+        left_out: tensors whose gradients are all rounding.
     """
 
     step: int
@@ -51,6 +52,7 @@ class Scene:
     trainee: Trainee
     branches: list[Branch] = field(default_factory=list)
     later: bool = False
+    left_out: frozenset[str] = frozenset()
 
     @property
     def unit_roundoff(self) -> float:

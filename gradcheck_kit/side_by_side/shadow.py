@@ -17,10 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gradcheck_kit.side_by_side.buffers import buffers_of, furthest
-from gradcheck_kit.side_by_side.distance import distance
+from gradcheck_kit.side_by_side.distance import Distance, distance
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift, unit_drift
 from gradcheck_kit.side_by_side.given import handed
+from gradcheck_kit.side_by_side.moment import complete
 from gradcheck_kit.side_by_side.replay import Branch, Replay
+from gradcheck_kit.side_by_side.rounded_gradients import Gradients
 from gradcheck_kit.side_by_side.scene import Batch, attend, twin_of, undisturbed
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, offered, under
@@ -30,6 +32,7 @@ from gradcheck_kit.subject import UsageError
 SAFETY = 3.0  # times what a shadow was seen to drift
 FAR = 1e4  # times the law's unit: a shadow that far off is random or chaotic
 WIDEST = 1e-3  # a law that allowed more of the weights' norm would tell little
+EARLY = 10  # steps: a second look is then cheap, and any distance worth one
 SECOND_LOOK = 2  # shadows: where gradients are divided by their own size, drift comes in jumps, now here, now there
 
 
@@ -38,11 +41,14 @@ class Made(NamedTuple):
 
     parameters: Named
     buffers: Named = MappingProxyType({})
+    gradients: Named = MappingProxyType({})
 
     @classmethod
     def by(cls, trainee: Trainee) -> "Made":
         """As it offers them."""
-        return cls(trainee.parameters(), buffers_of(trainee))
+        parameters, gradients = trainee.parameters(), offered(trainee, "gradients")
+        told = None if gradients is None else complete(gradients(), parameters)
+        return cls(parameters, buffers_of(trainee), told or {})
 
 
 @dataclass
@@ -57,6 +63,7 @@ class Shadow:
         norm: the largest norm of the reference's parameters so far.
         norms: the same of every module's buffers.
         buffers: the largest drift of its buffers while it was a measure.
+        gradients: its own beside the reference's.
     """
 
     trainee: Trainee
@@ -66,6 +73,7 @@ class Shadow:
     norm: float = 0.0
     norms: dict[str, float] = field(default_factory=dict)
     buffers: float = 0.0
+    gradients: Gradients = field(default_factory=Gradients)
 
     @classmethod
     def of(cls, reference: Trainee, start: Named, seed: int) -> "Shadow | None":
@@ -106,7 +114,8 @@ class Shadow:
         self._compare(reference, Made.by(self.trainee), unit_roundoff, step)
 
     def _compare(self, reference: Made, mine: Made, unit_roundoff: float, step: int) -> None:
-        now = distance(reference.parameters, mine.parameters, self.norm)
+        self.gradients.add(reference.gradients, mine.gradients)
+        now = distance(reference.parameters, mine.parameters, self.norm, self.gradients.rounding)
         beside = furthest(reference.buffers, mine.buffers, self.norms).apart
         self.norm = now.norm
         unit = unit_drift(unit_roundoff, step)
@@ -131,13 +140,15 @@ class Shadow:
         told |= {f"state/{key}": np.array(values) for key, values in (state() or {}).items()} if state else {}
         drawn = json.dumps(self.generator.bit_generator.state)
         worst = np.array([self.worst, float(self.left), self.norm, self.buffers])
-        return told | {"worst": worst, "generator": np.array(drawn), "norms": np.array(json.dumps(self.norms))}
+        named = np.array(json.dumps([self.norms, self.gradients.squares]))
+        return told | {"worst": worst, "generator": np.array(drawn), "named": named}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
         offered(self.trainee, "load_state")(under(arrays, "parameters/"), under(arrays, "state/"))
         worst, left, self.norm, self.buffers = (float(value) for value in arrays["worst"])
-        self.norms = json.loads(str(arrays["norms"]))
+        self.norms, squares = json.loads(str(arrays["named"]))
+        self.gradients = Gradients(squares)
         self.worst, self.left = worst, bool(left)
         self.generator.bit_generator.state = json.loads(str(arrays["generator"]))
 
@@ -160,6 +171,7 @@ class Shadows:
         notes: what could not be measured, and why.
         first_batch: a checksum of what `batch` gave for the first step.
         given_up: whether the law was left after rounding alone had driven a shadow far off: it then allows everything.
+        left_out: the tensors that do not count in the law, since their gradients are all rounding.
     """
 
     reference: Trainee
@@ -171,6 +183,7 @@ class Shadows:
     notes: list[str] = field(default_factory=list)
     first_batch: int | None = None
     given_up: bool = False
+    left_out: frozenset[str] = frozenset()
 
     def begin(self, asked: int | None, ours: bool) -> None:
         """Make as many as are asked for; left open, one, but of networks of our own only a reserve.
@@ -207,6 +220,15 @@ class Shadows:
         """Whether rounding alone has driven any of them far off."""
         return any(shadow.chaotic for shadow in self.along)
 
+    def leave_out(self, now: Distance, allowed: float) -> None:
+        """From now on, the tensors whose gradients were seen to be all rounding do not count, if they leave the law."""
+        known = frozenset[str]().union(*(shadow.gradients.rounding for shadow in self.along))
+        found = known & now.counted.keys()
+        if not math.hypot(*(now.relative_of(name) for name in found)) <= allowed:
+            told = f"the gradient of {', '.join(sorted(found))} is nothing but rounding, which becomes steps"
+            self.notes.append(f"{told}: left out of the law, and not compared")
+            self.left_out |= found
+
     def lead(self, step: int, inputs: Values, labels: Values, branches: list[Branch] | None) -> None:
         """All make the step that the reference has just made."""
         if step == 1 and self.reserve is not None:
@@ -222,10 +244,13 @@ class Shadows:
                 self.notes += [note] if note not in self.notes else []
 
     def second_look(self, step: int, relative: float, replaying: bool) -> None:
-        """Train the reserve up to this step, with shadows, if rounding could explain such a distance at all."""
+        """Train the reserve up to this step, with shadows, if rounding could explain such a distance at all.
+
+        Of a tensor whose gradient is all rounding it explains any, and soon, as the optimiser makes whole steps of it.
+        """
         reference, self.reserve = self.reserve, None
         allowed = drift(self.unit_roundoff, step, SAFETY * farthest(self.unit_roundoff, step))
-        if reference is None or not relative <= allowed:
+        if reference is None or not (relative <= allowed or (math.isfinite(relative) and step <= EARLY)):
             return
         made = [self._made(reference, number) for number in range(SECOND_LOOK)]
         along = [shadow for shadow in made if shadow is not None]
@@ -246,11 +271,13 @@ class Shadows:
 
     def to_arrays(self) -> dict[str, Values]:
         """For a run that is taken up again."""
-        return {f"{i}/{key}": values for i, one in enumerate(self.along) for key, values in one.to_arrays().items()}
+        held = {f"{i}/{key}": values for i, one in enumerate(self.along) for key, values in one.to_arrays().items()}
+        return {**held, "left_out": np.array(json.dumps(sorted(self.left_out)))}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
-        numbers = sorted({int(key.partition("/")[0]) for key in arrays})
+        self.left_out = frozenset(json.loads(str(arrays["left_out"])))
+        numbers = sorted({int(key.partition("/")[0]) for key in arrays if "/" in key})
         if numbers and self.reserve is not None:  # it had been asked before the snapshot was taken
             made = [self._made(self.reserve, number) for number in numbers]
             self.along, self.reserve = [shadow for shadow in made if shadow is not None], None

@@ -24,6 +24,7 @@ NO_MORE = 2.0**6  # square roots of the unit roundoff: a stage that scatters mor
 THREE_WAY = 8.0  # times the reference's own error against float64
 THREE_WAY_PLACES = 16.0  # unit roundoffs: a small tensor may by luck have hardly any error on one side
 STATE_FACTOR = 8.0  # times the gradient's bound: averages of it and of its square
+FROM_GRADIENTS = ("gradients", "update", "state", "parameters")  # what is rounding where a gradient is
 UPDATE_PLACES = 16.0  # unit roundoffs of the parameter and of its step, in one update
 
 
@@ -42,8 +43,16 @@ class Apart:
 
 
 def first_apart(scene: Scene) -> Apart | None:
-    """The first stage and tensor worse than rounding; of one stage's, the first in the order of computation."""
-    return next((found for found in compared(scene) if found.beyond), None)
+    """The first stage and tensor worse than rounding; of one stage's, the first in the order of computation.
+
+    A tensor whose gradient is all rounding does not count: what it makes of it, its state included, is rounding too.
+    """
+    counted = (found for found in compared(scene) if not (found.stage in FROM_GRADIENTS and _left_out(scene, found)))
+    return next((found for found in counted if found.beyond), None)
+
+
+def _left_out(scene: Scene, found: Apart) -> bool:
+    return found.tensor.partition("/")[0] in scene.left_out
 
 
 def compared(scene: Scene) -> Iterator[Apart]:

@@ -11,7 +11,7 @@ from gradcheck_kit.side_by_side.buffers import EVIDENCE, STAGE, buffers_of, furt
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
 from gradcheck_kit.side_by_side.digits import Digits
-from gradcheck_kit.side_by_side.distance import distance, losses_apart
+from gradcheck_kit.side_by_side.distance import Distance, distance, losses_apart
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.each_step import count_lost, judge
 from gradcheck_kit.side_by_side.envelope import drift, loss_drift
@@ -238,18 +238,22 @@ class TrainingRun:
             candidate_before=self._observers[1].previous,
             trainee=self._sides[0],
             branches=self._branches,
+            left_out=self._shadows.left_out,
         )
 
     def _compare(self, step: int, *losses: float) -> None:
         """The losses and all parameters now, against what rounding explains; a second look before it is left."""
-        reference, candidate = (side.parameters() for side in self._sides)
-        now = distance(reference, candidate, self.trace.norm)
+        now = self._apart()
         beside = furthest(buffers_of(self._sides[0]), buffers_of(self._sides[1]), self.trace.norms)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
-        apart_now = now.relative, float(losses_apart(losses)) if losses else 0.0, beside.apart
+        losses_now = float(losses_apart(losses)) if losses else 0.0
+        apart_now = now.relative, losses_now, beside.apart
         allowed = self._allowed(step, slope, *losses)
         if _left(apart_now, allowed) and (self._replay or not self._few):
             self._shadows.second_look(step, max(now.relative, beside.apart), self._replay)
+            self._shadows.leave_out(now, self._allowed(step, slope, *losses)[0])
+            now = self._apart()
+            apart_now = now.relative, losses_now, beside.apart
             allowed = self._allowed(step, slope, *losses)
             self._shadows.given_up = self._shadows.given_up or (_left(apart_now, allowed) and self._shadows.chaotic)
             allowed = self._allowed(step, slope, *losses)
@@ -259,10 +263,13 @@ class TrainingRun:
         if not apart_now[1] <= allowed[1]:
             self._diverged(step, "loss", apart_now[1], allowed[1])
         if not now.relative <= allowed[0]:
-            worst = max(now.apart, key=lambda name: math.inf if math.isnan(now.apart[name]) else now.apart[name])
-            self._diverged(step, worst, now.relative, allowed[0])
+            self._diverged(step, now.furthest, now.relative, allowed[0])
         if not beside.apart <= allowed[2]:
             self._diverged(step, beside.name, beside.apart, allowed[2], STAGE)
+
+    def _apart(self) -> Distance:
+        reference, candidate = (side.parameters() for side in self._sides)
+        return distance(reference, candidate, self.trace.norm, self._shadows.left_out)
 
     def _allowed(self, step: int, slope: float | None, *losses: float) -> tuple[float, float, float]:
         """What rounding explains: of the parameters' relative distance, of the losses', of the buffers'."""

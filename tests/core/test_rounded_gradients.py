@@ -1,0 +1,152 @@
+"""A tensor whose gradient is nothing but rounding differs between right programs: it is left out, and named."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gradcheck_kit.side_by_side.parity_report import ParityReport
+from gradcheck_kit.side_by_side.rounded_gradients import Gradients
+from gradcheck_kit.side_by_side.schedule import Schedule
+from gradcheck_kit.side_by_side.shadow import Shadow, Shadows
+from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
+from gradcheck_kit.side_by_side.training import train_parity
+from gradcheck_kit.verdict import Verdict
+
+EXAMPLES, WIDTH = 130, 32
+LABELS = np.arange(EXAMPLES) % 3
+INPUTS = (np.random.default_rng(0).normal(size=(EXAMPLES, 6)) + 1.5 * np.eye(3, 6)[LABELS]).astype(np.float32)
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "Adam": torch.optim.Adam,
+    "RMSprop": torch.optim.RMSprop,
+    "SGD": torch.optim.SGD,
+}
+
+
+class ByHand(nn.Module):
+    """Batch norm as textbooks have it, its running statistics too; `factor` is a mistake in its weight."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(WIDTH)), nn.Parameter(torch.zeros(WIDTH))
+        self.factor = factor
+        self.register_buffer("running_mean", torch.zeros(WIDTH))
+        self.register_buffer("running_var", torch.ones(WIDTH))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        centred = x - x.mean(0)
+        var = (centred * centred).mean(0)
+        with torch.no_grad():
+            self.running_mean.mul_(0.9).add_(0.1 * x.mean(0))
+            self.running_var.mul_(0.9).add_(0.1 * var * len(x) / (len(x) - 1))
+        return centred * (self.weight * self.factor / torch.sqrt(var + 1e-5)) + self.bias
+
+
+def network(norm: nn.Module) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(6, WIDTH), norm, nn.ReLU(), nn.Linear(WIDTH, 3))
+
+
+class LateMistake(TorchTrainee):
+    """From its fifth step on, the columns of the last layer's gradient are up to half too long."""
+
+    made = 0
+
+    def step(self) -> None:
+        self.made += 1
+        if self.made >= 5:
+            gradients = dict(self.gradients())
+            self.set_gradients({**gradients, "3.weight": gradients["3.weight"] * np.linspace(1, 1.5, WIDTH)})
+        super().step()
+
+
+def side(norm: nn.Module, optimiser: str, kind: type[TorchTrainee] = TorchTrainee) -> TorchTrainee:
+    module = network(norm)
+    rates = {"Adam": 0.01, "RMSprop": 0.01, "SGD": 0.1}
+    made = OPTIMISERS[optimiser](module.parameters(), lr=rates[optimiser])
+    return kind(type(norm).__name__, module, made, nn.functional.cross_entropy)
+
+
+def trained(candidate: TorchTrainee, optimiser: str, **options: Any) -> ParityReport:
+    start = {n: p.detach().double().numpy().copy() for n, p in network(nn.BatchNorm1d(WIDTH)).named_parameters()}
+    plan = Schedule(start, EXAMPLES, 20, 6, seed=0)
+    reference = side(nn.BatchNorm1d(WIDTH), optimiser)
+    return train_parity(reference, candidate, plan, lambda i: (INPUTS[i], LABELS[i]), **options)
+
+
+def left_out(report: ParityReport) -> list[str]:
+    return [note for note in report.notes if "left out of the law" in note]
+
+
+@pytest.mark.parametrize("shadows", [None, 1])
+@pytest.mark.parametrize("optimiser", ["Adam", "RMSprop"])
+def test_a_bias_before_a_batch_norm_is_left_out_where_an_optimiser_makes_steps_of_its_rounding(
+    optimiser: str, shadows: int | None
+) -> None:
+    report = trained(side(ByHand(), optimiser), optimiser, shadows=shadows)
+    assert report.verdict is Verdict.PASS, report
+    assert report.worst_of_law < 1
+    assert [("the gradient of 0.bias is" in note) for note in left_out(report)] == [True]
+    assert report.max_difference["0.bias"] > 1e-3, "it is told how far that tensor went"
+
+
+def test_where_the_law_is_kept_nothing_is_left_out() -> None:
+    report = trained(side(ByHand(), "SGD"), "SGD", shadows=1)
+    assert report.verdict is Verdict.PASS
+    assert not left_out(report)
+
+
+@pytest.mark.parametrize("optimiser", ["Adam", "RMSprop"])
+def test_a_difference_in_another_tensor_is_still_one(optimiser: str) -> None:
+    report = trained(side(ByHand(factor=1.001), optimiser), optimiser)
+    assert report.verdict is Verdict.FAIL
+    assert report.divergence is not None
+    assert (report.divergence.step, report.divergence.stage) == (1, "activations")
+
+
+@pytest.mark.parametrize("optimiser", ["Adam", "RMSprop"])
+def test_a_difference_that_comes_later_is_found_in_its_tensor(optimiser: str) -> None:
+    report = trained(side(ByHand(), optimiser, LateMistake), optimiser)
+    assert report.verdict is Verdict.FAIL
+    assert left_out(report)
+    assert report.divergence is not None
+    assert (report.divergence.step, report.divergence.what) == (5, "3.weight")
+    assert report.divergence.tensor == "3.weight"
+
+
+def test_a_gradient_is_all_rounding_by_its_size_over_all_steps_and_never_all_of_them_are() -> None:
+    seen = Gradients()
+    real, small = np.ones(3), np.full(3, 1e-9)
+    seen.add({"W": real, "b": small}, {"W": real * (1 + 1e-7), "b": -small})
+    assert seen.rounding == {"b"}
+    seen.add({"W": small, "b": real}, {"W": -small, "b": real})
+    assert seen.rounding == frozenset(), "a gradient that was one in any step"
+    alone = Gradients()
+    alone.add({"W": real, "b": small}, {"W": -real, "b": -small})
+    assert alone.rounding == frozenset()
+    alone.add({"W": real * math.nan}, {"W": real})
+    assert alone.rounding == {"b"}, "what is no number is no rounding"
+
+
+def test_what_was_left_out_is_kept_with_a_run_that_is_taken_up_again() -> None:
+    def shadow() -> Shadow:
+        made = Shadow.of(side(ByHand(), "Adam"), dict(side(ByHand(), "Adam").parameters()), 0)
+        assert made is not None
+        return made
+
+    first, again = shadow(), shadow()
+    first.gradients.add({"W": np.ones(3)}, {"W": np.zeros(3)})
+    first.norms["1"] = 2.0
+    again.restore(first.to_arrays())
+    assert again.gradients == first.gradients
+    assert again.norms == {"1": 2.0}
+    plan = Schedule({"W": np.ones(1)}, 2, 1, 1, 0)
+    held = [Shadows(side(ByHand(), "Adam"), plan, lambda i: (INPUTS[i], LABELS[i]), 1e-7) for _ in range(2)]
+    held[0].left_out = frozenset({"0.bias"})
+    held[1].restore(held[0].to_arrays())
+    assert held[1].left_out == {"0.bias"}
