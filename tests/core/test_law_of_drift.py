@@ -35,6 +35,6 @@ def test_a_loss_may_differ_by_what_its_slope_makes_of_the_law() -> None:
 
 def test_the_distance_is_that_of_each_tensor_and_the_norm_of_all() -> None:
     one: Mapping[str, Values] = {"a": np.array([3.0, 0.0]), "b": np.array([[4.0]])}
-    apart, whole = distance(one, {"a": np.array([3.0, 2.0]), "b": np.array([[1.0]])})
+    apart, whole, _ = distance(one, {"a": np.array([3.0, 2.0]), "b": np.array([[1.0]])})
     assert apart == {"a": 2.0, "b": 3.0}
     assert whole == 5.0
