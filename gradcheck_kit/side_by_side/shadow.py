@@ -64,6 +64,8 @@ class Shadow:
         norms: the same of every module's buffers.
         buffers: the largest drift of its buffers while it was a measure.
         gradients: its own beside the reference's.
+        driven: whether rounding alone drove it far off in the first step.
+        in_order: whether it gets the rows in the reference's order.
     """
 
     trainee: Trainee
@@ -74,6 +76,8 @@ class Shadow:
     norms: dict[str, float] = field(default_factory=dict)
     buffers: float = 0.0
     gradients: Gradients = field(default_factory=Gradients)
+    driven: bool = False
+    in_order: bool = False
 
     @classmethod
     def of(cls, reference: Trainee, start: Named, seed: int) -> "Shadow | None":
@@ -104,7 +108,8 @@ class Shadow:
         """
         if self.left:
             return
-        order = self.generator.permutation(len(labels)) if branches is None else slice(None)
+        as_they_are = self.in_order or branches is not None
+        order = slice(None) if as_they_are else self.generator.permutation(len(labels))
         share = drift(unit_roundoff, step, self.factor)
         attend(self.trainee, None if branches is None else Replay(share, branches, step))
         with undisturbed(self.trainee):
@@ -130,8 +135,11 @@ class Shadow:
 
     @property
     def chaotic(self) -> bool:
-        """Whether it was near for some steps and then was not: one that is random is far off at once."""
-        return self.left and self.worst > 0.0
+        """Whether it was near for some steps and then was not, or rounding alone is seen to drive it.
+
+        One that is random, or for which the order of rows matters, is far off at once, too.
+        """
+        return self.left and (self.worst > 0.0 or self.driven)
 
     def to_arrays(self) -> dict[str, Values]:
         """For a run that is taken up again."""
@@ -139,17 +147,17 @@ class Shadow:
         told = {f"parameters/{n}": np.array(p) for n, p in self.trainee.parameters().items()}
         told |= {f"state/{key}": np.array(values) for key, values in (state() or {}).items()} if state else {}
         drawn = json.dumps(self.generator.bit_generator.state)
-        worst = np.array([self.worst, float(self.left), self.norm, self.buffers])
+        worst = np.array([self.worst, float(self.left), self.norm, self.buffers, float(self.driven)])
         named = np.array(json.dumps([self.norms, self.gradients.squares]))
         return told | {"worst": worst, "generator": np.array(drawn), "named": named}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
         offered(self.trainee, "load_state")(under(arrays, "parameters/"), under(arrays, "state/"))
-        worst, left, self.norm, self.buffers = (float(value) for value in arrays["worst"])
+        worst, left, self.norm, self.buffers, driven = (float(value) for value in arrays["worst"])
         self.norms, squares = json.loads(str(arrays["named"]))
         self.gradients = Gradients(squares)
-        self.worst, self.left = worst, bool(left)
+        self.worst, self.left, self.driven = worst, bool(left), bool(driven)
         self.generator.bit_generator.state = json.loads(str(arrays["generator"]))
 
 
@@ -172,6 +180,7 @@ class Shadows:
         first_batch: a checksum of what `batch` gave for the first step.
         given_up: whether the law was left after rounding alone had driven a shadow far off: it then allows everything.
         left_out: the tensors that do not count in the law, since their gradients are all rounding.
+        fresh: another copy of the reference at its start, until the first step has been made.
     """
 
     reference: Trainee
@@ -184,6 +193,7 @@ class Shadows:
     first_batch: int | None = None
     given_up: bool = False
     left_out: frozenset[str] = frozenset()
+    fresh: Trainee | None = None
 
     def begin(self, asked: int | None, ours: bool) -> None:
         """Make as many as are asked for; left open, one, but of networks of our own only a reserve.
@@ -201,6 +211,7 @@ class Shadows:
             note = f"{self.reference.name} cannot be copied, so the law has the constant of our own networks"
             self.notes.append(note)
         self.along = [shadow for shadow in made if shadow is not None]
+        self.fresh = twin_of(self.reference) if self.along else None
 
     def _made(self, reference: Trainee, number: int) -> Shadow | None:
         return Shadow.of(reference, self.schedule.parameters, number)
@@ -236,12 +247,31 @@ class Shadows:
         for shadow in self.along:
             gone = shadow.left
             shadow.advance(inputs, labels, Made.by(self.reference), self.unit_roundoff, step, branches)
+            shadow.driven = shadow.driven or (shadow.left and not gone and self._driven(step, inputs, labels))
             if shadow.left and not gone:
                 told = f"a copy of the reference that only rounds otherwise was far off after step {step}"
                 so = "is random or chaotic, and the law's constant is not measured"
                 so = "is chaotic, and from there on a law that is left decides nothing" if shadow.chaotic else so
                 note = f"{told}: it {so}"
                 self.notes += [note] if note not in self.notes else []
+        self.fresh = None
+
+    def _driven(self, step: int, inputs: Values, labels: Values) -> bool:
+        """Whether rounding alone drives the first step far: a copy makes the same bits, one moved by an ulp is far off.
+
+        Both get the rows in the reference's order, which may matter to it.
+        """
+        moved = None if self.fresh is None or step > 1 else self._made(self.fresh, 0)
+        if self.fresh is None or moved is None:
+            return False
+        made, again = Made.by(self.reference), twin_of(self.fresh)
+        if again is not None:
+            _trained(again, inputs, labels, replaying=False)
+        if again is None or not all(np.array_equal(made.parameters[n], p) for n, p in again.parameters().items()):
+            return False  # it is random
+        moved.in_order = True
+        moved.advance(inputs, labels, made, self.unit_roundoff, step)
+        return moved.left
 
     def second_look(self, step: int, relative: float, replaying: bool) -> None:
         """Train the reserve up to this step, with shadows, if rounding could explain such a distance at all.
@@ -254,7 +284,7 @@ class Shadows:
             return
         made = [self._made(reference, number) for number in range(SECOND_LOOK)]
         along = [shadow for shadow in made if shadow is not None]
-        now = Shadows(reference, self.schedule, self.batch, self.unit_roundoff, along)
+        now = Shadows(reference, self.schedule, self.batch, self.unit_roundoff, along, fresh=twin_of(reference))
         epochs = (self.schedule.epoch(number) for number in range(self.schedule.epochs))
         for number, indices in enumerate(islice(chain.from_iterable(epochs), step), start=1):
             inputs, labels = self.batch(indices)

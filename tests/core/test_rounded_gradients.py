@@ -52,6 +52,23 @@ def network(norm: nn.Module) -> nn.Module:
         return nn.Sequential(nn.Linear(6, WIDTH), norm, nn.ReLU(), nn.Linear(WIDTH, 3))
 
 
+class Silent(TorchTrainee):
+    """It tells no gradients, so that nothing shows which of them are rounding."""
+
+    gradients = None  # type: ignore[assignment]
+
+
+class Noisy(nn.Module):
+    """Noise on every row, of a generator that is copied with it: the order of rows matters, and rounding does not."""
+
+    def __init__(self, seed: int | None) -> None:
+        super().__init__()
+        self.drawn = np.random.default_rng(seed)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.tensor(self.drawn.normal(size=tuple(x.shape)), dtype=x.dtype)
+
+
 class LateMistake(TorchTrainee):
     """From its fifth step on, the columns of the last layer's gradient are up to half too long."""
 
@@ -72,10 +89,12 @@ def side(norm: nn.Module, optimiser: str, kind: type[TorchTrainee] = TorchTraine
     return kind(type(norm).__name__, module, made, nn.functional.cross_entropy)
 
 
-def trained(candidate: TorchTrainee, optimiser: str, **options: Any) -> ParityReport:
+def trained(
+    candidate: TorchTrainee, optimiser: str, kind: type[TorchTrainee] = TorchTrainee, **options: Any
+) -> ParityReport:
     start = {n: p.detach().double().numpy().copy() for n, p in network(nn.BatchNorm1d(WIDTH)).named_parameters()}
     plan = Schedule(start, EXAMPLES, 20, 6, seed=0)
-    reference = side(nn.BatchNorm1d(WIDTH), optimiser)
+    reference = side(nn.BatchNorm1d(WIDTH), optimiser, kind)
     return train_parity(reference, candidate, plan, lambda i: (INPUTS[i], LABELS[i]), **options)
 
 
@@ -99,6 +118,30 @@ def test_where_the_law_is_kept_nothing_is_left_out() -> None:
     report = trained(side(ByHand(), "SGD"), "SGD", shadows=1)
     assert report.verdict is Verdict.PASS
     assert not left_out(report)
+
+
+@pytest.mark.parametrize("shadows", [None, 1])
+@pytest.mark.parametrize("optimiser", ["Adam", "RMSprop"])
+def test_where_no_gradients_are_told_rounding_that_drives_the_first_step_decides_nothing(
+    optimiser: str, shadows: int | None
+) -> None:
+    report = trained(side(ByHand(), optimiser), optimiser, Silent, shadows=shadows)
+    assert report.verdict is Verdict.INCONCLUSIVE, report
+    assert report.chaotic_from == 1
+    assert any("after step 1: it is chaotic" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("seed", [0, None])
+@pytest.mark.parametrize("shadows", [None, 1])
+def test_a_reference_that_draws_numbers_is_not_driven_by_rounding(seed: int | None, shadows: int | None) -> None:
+    """With a seed a copy makes the same bits and a moved one is near, so that only the order of its rows drives it."""
+    start = {n: p.detach().double().numpy().copy() for n, p in network(Noisy(seed)).named_parameters()}
+    plan = Schedule(start, EXAMPLES, 20, 2, seed=0)
+    sides = side(Noisy(seed), "Adam"), side(Noisy(1), "Adam")
+    report = train_parity(*sides, plan, lambda i: (INPUTS[i], LABELS[i]), shadows=shadows, replay=True)
+    assert report.chaotic_from is None
+    assert not any("it is chaotic" in note for note in report.notes)
+    assert report.verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("optimiser", ["Adam", "RMSprop"])
