@@ -152,7 +152,8 @@ class ParityReport:
         """Whether the last tenth of the steps had a clearly lower mean loss than the first tenth, on both sides."""
         tenth = max(1, len(self.losses) // 10)
         head, tail = self.losses[:tenth].mean(axis=0), self.losses[-tenth:].mean(axis=0)
-        return bool(np.all(head - tail > FALLEN * np.abs(head)))
+        with np.errstate(invalid="ignore"):  # of two infinite losses
+            return bool(np.all(head - tail > FALLEN * np.abs(head)))
 
     @property
     def loss_left(self) -> float:

@@ -63,6 +63,8 @@ class TrainingRun:
         expect_trainee("reference", reference)
         expect_trainee("candidate", candidate)
         batch = expected_batch(batch)
+        # The start may be the very arrays that a side goes on to train.
+        schedule = replace(schedule, parameters=copied(schedule.parameters))
         names, dtypes = (reference.name, candidate.name), (reference.dtype, candidate.dtype)
         self.digits = Digits.of(names, dtypes, precision)
         self._sides = (reference, candidate)

@@ -152,6 +152,21 @@ def test_a_difference_in_another_tensor_is_still_one(optimiser: str) -> None:
     assert (report.divergence.step, report.divergence.stage) == (1, "activations")
 
 
+@pytest.mark.parametrize("rate", [0.01, 0.01 * (1 + 1e-4)])
+def test_a_start_that_is_the_reference_s_own_arrays_stays_the_start(rate: float) -> None:
+    """Copies that began where the reference is now would be far off at once, as if rounding drove it."""
+    reference, candidate = (network(ByHand()) for _ in range(2))
+    sides = [
+        TorchTrainee("torch", made, torch.optim.Adam(made.parameters(), lr=lr), nn.functional.cross_entropy)
+        for made, lr in ((reference, 0.01), (candidate, rate))
+    ]
+    start = {name: p.detach().numpy() for name, p in reference.named_parameters()}
+    report = train_parity(*sides, Schedule(start, EXAMPLES, 20, 3, 0), lambda i: (INPUTS[i], LABELS[i]))
+    assert report.chaotic_from is None
+    assert (report.divergence is None) is (rate == 0.01), report
+    assert report.moved > 0.01
+
+
 @pytest.mark.parametrize("optimiser", ["Adam", "RMSprop"])
 def test_a_difference_that_comes_later_is_found_in_its_tensor(optimiser: str) -> None:
     report = trained(side(ByHand(), optimiser, LateMistake), optimiser)
