@@ -9,18 +9,16 @@ pieces meet, conventions at the kinks compose to gradients that are no mixture i
 It asks one pullback for every neighbour and output: meant for small inputs, and asked only by name.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.illustrate import illustrated_kink
-from gradcheck_kit.differences.probe import scale_of, signed_uniform
+from gradcheck_kit.checks.neighbourhood import Matrix, Neighbourhood, NotHereError
+from gradcheck_kit.checks.not_finite import must_be_finite, sides
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector
-from gradcheck_kit.subject import Subject
+from gradcheck_kit.space import Arrays, FloatVector, is_finite
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "kink"
@@ -28,123 +26,43 @@ NEIGHBOURS = 16
 MORE = 64  # neighbours before a gradient is called wrong: a third piece may be narrow
 OUTPUTS = 64
 FEWEST_DIGITS = 24  # with fewer, a step that rounding leaves alone is too long to stay on one piece
-SAME = 40.0  # steps: relative change of a gradient that curvature explains …
-SAME_AT_LEAST = 1e-4
 OFF = 0.01  # of the distance between the two sides: further than this from all mixtures is outside
 NAMED = 3
-
-Matrix = npt.NDArray[np.float64]
-
-
-class _NotHereError(Exception):
-    """A neighbour has no finite gradient."""
-
-
-class _Neighbourhood:
-    """The point and neighbours of it, each element moved at random by √u of its own size."""
-
-    def __init__(self, examination: Examination, count: int) -> None:
-        self.subject: Subject = examination.subject
-        self.library, self.names = examination.library, examination.subject.differentiable
-        self.digits = min(FORMATS[self.library.dtype(self.subject.point[n])].digits for n in self.names)
-        self.step = 2.0 ** (-self.digits / 2)
-        self.same = max(SAME_AT_LEAST, SAME * self.step)
-        self.points: list[Arrays] = [self.subject.point]
-        self.points += [self._moved(examination.generator) for _ in range(count)]
-
-    def _moved(self, generator: np.random.Generator) -> Arrays:
-        point = dict(self.subject.point)
-        for name in self.names:
-            array = point[name]
-            values = self.library.vector(array)
-            drawn = self.library.place(signed_uniform(generator, len(values)), array)
-            scale = scale_of(self.library, array, True)
-            point[name] = self.library.shaped(values + drawn * scale * self.step, array)
-        return point
-
-    def gradients(self, cotangents: Arrays) -> Matrix:
-        """All gradients as one vector, a row for the point and one for each neighbour."""
-        try:
-            rows = np.stack([self._gradient(point, cotangents) for point in self.points])
-        except (ValueError, ArithmeticError, RuntimeError) as error:
-            raise _NotHereError from error
-        return rows
-
-    def finite_gradients(self, cotangents: Arrays) -> Matrix:
-        """The same where all are finite."""
-        rows = self.gradients(cotangents)
-        if not np.isfinite(rows).all():
-            raise _NotHereError
-        return rows
-
-    def _gradient(self, point: Arrays, cotangents: Arrays) -> FloatVector:
-        copies = {name: self.library.copy(array) for name, array in point.items()}
-        pulled = self.subject.pullback(copies, {name: self.library.copy(u) for name, u in cotangents.items()})
-        return np.concatenate([self._vector(pulled, name) for name in self.names])
-
-    def _vector(self, pulled: Mapping[str, Array | None], name: str) -> FloatVector:
-        gradient = pulled.get(name)
-        like = self.library.vector(self.subject.point[name])
-        return np.array(self.library.numpy(like * 0.0 if gradient is None else self.library.vector(gradient)))
-
-    def pieces(self, rows: Matrix) -> list[FloatVector]:
-        """The different gradients among the neighbours' (not the point's own)."""
-        found: list[FloatVector] = []
-        for row in rows[1:]:
-            if not any(self.alike(row, known, rows) for known in found):
-                found.append(row)
-        return found
-
-    def alike(self, one: FloatVector, other: FloatVector, rows: Matrix) -> bool:
-        return bool(np.linalg.norm(one - other) <= self.same * np.linalg.norm(rows, axis=1).max())
-
-    def element(self, position: int) -> tuple[str, tuple[int, ...]]:
-        """The input and index that a position in the joint vector is."""
-        for name in self.names:
-            shape = self.library.shape(self.subject.point[name])
-            size = int(np.prod(shape))
-            if position < size:
-                return name, tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
-            position -= size
-        raise IndexError(position)
 
 
 def ask(examination: Examination) -> list[Finding]:
     """One finding for the whole subject."""
-    around = _Neighbourhood(examination, NEIGHBOURS)
+    around = Neighbourhood(examination, NEIGHBOURS)
     if around.digits < FEWEST_DIGITS:
         return [_undecided("precision", "kinks are judged in float32 and float64 alone")]
     try:
-        rows = around.gradients(examination.cotangents())
+        cotangents = examination.cotangents()
+        rows = around.gradients(cotangents)
         if not np.isfinite(rows[0]).all():
-            return [_not_finite(around, rows)]
+            return [_not_finite(examination, around, cotangents, rows)]
         rows = around.finite_gradients(examination.cotangents())
         pieces = around.pieces(rows)
         if len(pieces) == 1 and around.alike(rows[0], pieces[0], rows):
             return [Finding(QUESTION, Verdict.PASS, "the gradient is that of all its neighbours: no kink here")]
         return [_output_by_output(examination, around)]
-    except _NotHereError:
+    except NotHereError:
         return [_undecided("domain", "a point right beside this one has no finite gradient")]
 
 
-def _not_finite(around: _Neighbourhood, rows: Matrix) -> Finding:
-    """Wrong where no neighbour is finite either, or all are and agree; between the two lies the edge of a domain."""
-    own, others = ~np.isfinite(rows[0]), np.isfinite(rows[1:])
-    agreed = others.all(axis=0)
-    inside = np.where(others, rows[1:], 0.0)
-    agreed &= np.ptp(inside, axis=0) <= around.same * abs(inside).max()
-    wrong = np.flatnonzero(own & (agreed | ~others.any(axis=0)))
-    if not len(wrong):
+def _not_finite(examination: Examination, around: Neighbourhood, cotangents: Arrays, rows: Matrix) -> Finding:
+    if not all(is_finite(examination.library, output) for output in examination.outputs.values()):
+        return _undecided("domain", "the output is not finite here")
+    position = must_be_finite(around, cotangents, rows)
+    if position is None:
         return _undecided("domain", "the gradient is not finite here, on an edge of where it is")
-    name, index = around.element(int(wrong[0]))
-    beside = f"{inside[0, wrong[0]]:.6g}" if agreed[wrong[0]] else "not finite either"
-    message = (
-        f"the gradient is not finite where the output is\nat {_spelled(name, index)}; right beside it it is {beside}"
-    )
+    name, index = around.element(position)
+    beside = sides(rows[1:, position], around.same)
+    where = f"at {_spelled(name, index)}; right beside it it is {beside}"
+    message = f"the gradient is not finite where the output is\n{where}"
     return Finding(QUESTION, Verdict.FAIL, message, name, index, cause="not-finite")
 
 
-def _output_by_output(examination: Examination, around: _Neighbourhood) -> Finding:
+def _output_by_output(examination: Examination, around: Neighbourhood) -> Finding:
     crossings = judged = 0
     for name, index, cotangents in _single_outputs(examination):
         rows = around.finite_gradients(cotangents)
@@ -152,7 +70,7 @@ def _output_by_output(examination: Examination, around: _Neighbourhood) -> Findi
         crossings += len(pieces) > 2
         judged += len(pieces) == 2
         if len(pieces) <= 2 and _outside(around, rows, pieces):
-            closer = _Neighbourhood(examination, MORE)
+            closer = Neighbourhood(examination, MORE)
             rows = closer.finite_gradients(cotangents)
             pieces = closer.pieces(rows)
             if len(pieces) <= 2 and _outside(closer, rows, pieces):
@@ -192,13 +110,13 @@ def _nearest(gradient: FloatVector, pieces: list[FloatVector]) -> FloatVector:
     return np.asarray(first + share * along)
 
 
-def _outside(around: _Neighbourhood, rows: Matrix, pieces: list[FloatVector]) -> bool:
+def _outside(around: Neighbourhood, rows: Matrix, pieces: list[FloatVector]) -> bool:
     slack = around.same * np.linalg.norm(rows, axis=1).max() + OFF * np.linalg.norm(pieces[-1] - pieces[0])
     return bool(np.linalg.norm(rows[0] - _nearest(rows[0], pieces)) > slack)
 
 
 def _failure(
-    around: _Neighbourhood, gradient: FloatVector, pieces: list[FloatVector], output: str, index: tuple[int, ...]
+    around: Neighbourhood, gradient: FloatVector, pieces: list[FloatVector], output: str, index: tuple[int, ...]
 ) -> Finding:
     nearest = _nearest(gradient, pieces)
     wrong = np.argsort(-abs(gradient - nearest), kind="stable")

@@ -141,8 +141,9 @@ def explore(
     reduced while it fails in the same way: fewer rows, more zeros, fewer digits.
 
     At an exact tie (a kink) the backward may return any mixture of the gradients on the two sides; anything else of a
-    hand-written backward fails there. Where several kinks meet at one point an example is undecided, as it is where
-    a forward leaves its domain; undecided examples are counted, and are no failure.
+    hand-written backward fails there, and so does a NaN of any, which is no mixture. Where several kinks meet at one
+    point an example is undecided, as it is where a forward leaves its domain; undecided examples are counted, and are
+    no failure.
 
     Args:
         target: what `check` takes, but not at one point; or a class or factory (a function that does not take all the

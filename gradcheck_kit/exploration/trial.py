@@ -1,7 +1,7 @@
 """One example on trial: was the backward shown right, shown wrong, undecided, or did the forward raise?"""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -122,7 +122,7 @@ def _judged(subject: Subject, construction: Construction, example: Example, seed
         if beside.verdict is Verdict.FAIL and construction.handwritten and construction.demands.asks(kink.QUESTION):
             kept = tuple(f for f in report.findings if f.question not in (directional.QUESTION, contract.QUESTION))
             return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), not_asked=()))
-        excuse = _excuse(beside) if wrong else ""
+        excuse = _excuse(beside, wrong) if wrong else ""
         if excuse:
             return Trial(Outcome.UNDECIDED, report, excuse)
     if wrong:
@@ -132,11 +132,13 @@ def _judged(subject: Subject, construction: Construction, example: Example, seed
     return Trial(Outcome.PASSED, report) if report else Trial(Outcome.UNDECIDED, report, met)
 
 
-def _excuse(beside: Finding) -> str:
-    """Why differences that disagree prove nothing here; empty where they do."""
+def _excuse(beside: Finding, wrong: Sequence[Finding]) -> str:
+    """Why differences that disagree prove nothing here, or a gradient need not be finite; empty where neither holds."""
     if beside.verdict is Verdict.PASS or beside.cause == "precision":
         return ""
-    return "edge of the domain" if beside.cause in ("domain", "not-finite") else "kink"
+    if beside.verdict is Verdict.FAIL and beside.cause == "not-finite":
+        return "" if any(finding.cause == "not-finite" for finding in wrong) else "edge of the domain"
+    return "edge of the domain" if beside.cause == "domain" else "kink"
 
 
 def _copies(subject: Subject) -> dict[str, Any]:

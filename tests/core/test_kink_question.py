@@ -41,6 +41,33 @@ def clip(x: Values, slope_at_the_bound: float) -> gk.Subject:
     )
 
 
+def norm(x: Values) -> gk.Subject:
+    """The length of each row; the plain formula gives 0/0 for the gradient of a row of zeros."""
+
+    def length(v: Values) -> Values:
+        return np.sqrt((v * v).sum(axis=1))
+
+    return at(x, length, lambda u, v: (u / length(v))[:, None] * v)
+
+
+def entropy(slope: float, dtype: type) -> gk.Subject:
+    """x log |x| plus a straight line: at 0 the gradient grows without end, and hardly while the line is steep."""
+
+    def forward(x: Values) -> Values:
+        return np.where(x == 0, 0, x * np.log(np.where(x == 0, 1, abs(x)))) + dtype(slope) * x
+
+    return at(np.array([0.0, 2.0], dtype), forward, lambda u, x: u * (np.log(abs(x)) + dtype(1 + slope)))
+
+
+def corner() -> gk.Subject:
+    """√min x, of ten zeros: nearly every point beside it is outside."""
+
+    def vjp(u: Values, x: Values) -> Values:
+        return u * (x == x.min()) / (2 * np.sqrt(x.min()))
+
+    return at(np.zeros(10), lambda x: np.sqrt(x.min(keepdims=True)), vjp)
+
+
 def network() -> gk.Subject:
     """At zero without biases every unit is on its kink: right, by the convention of each, and no mixture in sum."""
     return gk.layer(MLP([3, 5, 2], np.random.default_rng(0)), np.zeros((2, 3)))
@@ -75,6 +102,33 @@ SUBJECTS: dict[str, tuple[gk.Subject, Verdict, str | None]] = {
         INCONCLUSIVE,
         "domain",
     ),
+    "an absolute value, not finite at zero": (at(X, abs, lambda u, x: u * x / abs(x)), FAIL, "not-finite"),
+    "an absolute value in float32, not finite at zero": (
+        at(X.astype(np.float32), abs, lambda u, x: u * x / abs(x)),
+        FAIL,
+        "not-finite",
+    ),
+    "a norm, not finite at zero": (norm(np.zeros((2, 3))), FAIL, "not-finite"),
+    "a norm, not finite in one of two rows": (norm(X * [[0.0], [1.0]]), FAIL, "not-finite"),
+    "|x|**1.5, not finite at zero": (
+        at(np.array([0.0, 2.0]), lambda x: abs(x) ** 1.5, lambda u, x: 1.5 * u * x / np.sqrt(abs(x))),
+        FAIL,
+        "not-finite",
+    ),
+    "a root of the absolute value, infinitely steep on both sides": (
+        at(np.array([0.0, 2.0]), lambda x: np.sqrt(abs(x)), lambda u, x: u * np.sign(x) / (2 * np.sqrt(abs(x)))),
+        INCONCLUSIVE,
+        "domain",
+    ),
+    "x log |x|, infinitely steep at zero": (entropy(1.0, np.float64), INCONCLUSIVE, "domain"),
+    "x log |x| in float32": (entropy(1.0, np.float32), INCONCLUSIVE, "domain"),
+    "x log |x| + 100 x": (entropy(100.0, np.float64), INCONCLUSIVE, "domain"),
+    "a root where it is not defined": (
+        at(np.array([-1.0, 4.0]), np.sqrt, lambda u, x: u / (2 * np.sqrt(x))),
+        INCONCLUSIVE,
+        "domain",
+    ),
+    "a root of the smallest, at a corner of its domain": (corner(), INCONCLUSIVE, "domain"),
     "a network with many kinks at one point": (network(), INCONCLUSIVE, "kinks"),
 }
 
@@ -94,6 +148,14 @@ def test_the_finding_names_the_elements_and_both_sides() -> None:
     assert sorted([x.split(":")[0], y.split(":")[0]]) == ["at x[0, 0]", "at y[0, 0]"]
     assert "backward 1; right beside it" in x
     assert (finding.input, finding.index) in [("x", (0, 0)), ("y", (0, 0))]
+
+
+def test_a_gradient_that_is_not_finite_is_told_beside_those_of_its_two_sides() -> None:
+    with np.errstate(all="ignore"):
+        subject = at(np.zeros(1), lambda x: np.maximum(3 * x, 0), lambda u, x: 3 * u * np.maximum(x, 0) / x)
+        (finding,) = gk.examine(subject, questions=["kink"]).findings
+    assert "right beside it it is between" in finding.message
+    assert (finding.input, finding.index) == ("x", (0,))
 
 
 def test_it_is_asked_only_by_name() -> None:
