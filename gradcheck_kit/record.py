@@ -20,22 +20,25 @@ class Record:
 
     Attributes:
         subjects: one entry a check, in the order of `where` and then of the checks themselves.
-        not_run: what was not run, and why: "what: why".
+        not_run: what was not run, or not to its end, and why: "what: why".
         environment: versions of Python and of the libraries.
         parity: of a run that trained side by side: `ParityReport.to_dict()`, further ones as a list under "beside".
+        unfinished: those of `not_run` that were to be checked, and an exception, a crash or an interrupt came before.
     """
 
     subjects: tuple[Entry, ...]
     not_run: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     parity: Entry | None = None
+    unfinished: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """PASS only if something was checked and all of it passed, the trainings in float64 too."""
+        """PASS only if something was checked, all of it passed, the trainings in float64 too, and nothing was cut off."""
         trainings = [] if self.parity is None else [self.parity, *self.parity.get("beside", ())]
         binding = [run for run in trainings if run["dtype"] == "float64"]
-        return overall(Verdict(entry["verdict"]) for entry in (*self.subjects, *binding))
+        found = [Verdict(entry["verdict"]) for entry in (*self.subjects, *binding)]
+        return overall([*found, *(Verdict.INCONCLUSIVE for _ in self.unfinished)])
 
     def count(self, verdict: Verdict) -> int:
         return sum(entry["verdict"] == verdict.value for entry in self.subjects)
@@ -48,6 +51,7 @@ class Record:
             "environment": dict(self.environment),
             "subjects": list(self.subjects),
             "not_run": list(self.not_run),
+            **({"unfinished": list(self.unfinished)} if self.unfinished else {}),
             **({} if self.parity is None else {"parity": self.parity}),
         }
 
@@ -79,7 +83,8 @@ def read(path: str | Path) -> Record:
     entries = held["subjects"] if "subjects" in held else [entry(held, held["subject"])]
     entries = [{"where": found["name"], **found} for found in entries]  # the rows of `verify` stand nowhere else
     environment = tuple(sorted(held.get("environment", {}).items()))
-    return Record(tuple(entries), tuple(held.get("not_run", ())), environment, held.get("parity"))
+    not_run, unfinished = (tuple(held.get(key, ())) for key in ("not_run", "unfinished"))
+    return Record(tuple(entries), not_run, environment, held.get("parity"), unfinished)
 
 
 def merged(records: Sequence[Record]) -> Record:
@@ -87,10 +92,11 @@ def merged(records: Sequence[Record]) -> Record:
     subjects = sorted(
         (entry for record in records for entry in record.subjects), key=lambda entry: str(entry.get("where", ""))
     )
-    not_run = dict.fromkeys(_all(record.not_run for record in records))
+    not_run = tuple(dict.fromkeys(_all(record.not_run for record in records)))
+    unfinished = tuple(dict.fromkeys(_all(record.unfinished for record in records)))
     environment = dict(pair for record in records for pair in record.environment)
     parity = next((record.parity for record in records if record.parity is not None), None)
-    return Record(tuple(subjects), tuple(not_run), tuple(sorted(environment.items())), parity)
+    return Record(tuple(subjects), not_run, tuple(sorted(environment.items())), parity, unfinished)
 
 
 def _all(lists: Iterable[Iterable[str]]) -> Iterable[str]:

@@ -15,6 +15,7 @@ from gradcheck_kit.pytest_plugin.fixture import GradCheck
 from gradcheck_kit.pytest_plugin.marker import TEXT, MarkerError
 
 JOURNAL = pytest.StashKey[journal.Journal]()
+STOPPED = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +113,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
     if call.when == "teardown":
         item.user_properties.extend(journal.properties(item))
     report = yield
-    journal.carry(item, report)
+    journal.carry(item, report, call)
     return report
 
 
@@ -120,11 +121,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
     """One file a run: the workers of pytest-xdist send what they know to the controller."""
     told, config = session.config.stash[running.OPTIONS], session.config
     if hasattr(config, "workerinput"):
         return
+    if exitstatus in STOPPED or session.shouldfail or session.shouldstop:
+        spread = config.pluginmanager.hasplugin("dsession")
+        config.stash[JOURNAL].cut_off(None if spread else getattr(session, "items", []))
     if told.report is not None:
         told.report.parent.mkdir(parents=True, exist_ok=True)
         config.stash[JOURNAL].record().to_json(told.report)

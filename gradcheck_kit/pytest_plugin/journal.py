@@ -4,7 +4,7 @@ Reports carry it as plain JSON, so that a worker of pytest-xdist that crashes ta
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +53,13 @@ def begin_phase(item: pytest.Item) -> None:
     item.stash[PHASE] = {}
 
 
-def carry(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Hang what this phase has checked on its report, and the seed on a failure."""
+def carry(item: pytest.Item, report: pytest.TestReport, call: "pytest.CallInfo[None]") -> None:
+    """Hang what this phase has checked on its report, what ended it, and the seed on a failure."""
     checks = list(item.stash.get(PHASE, {}).values())
     if not checks and not uses_gradcheck(item):
         return
-    setattr(report, CARRIED, {"checks": checks, "why_not": item.stash.get(WHY_NOT, None)})
+    ended = "" if call.excinfo is None else _in_one_line(call.excinfo.value)
+    setattr(report, CARRIED, {"checks": checks, "why_not": item.stash.get(WHY_NOT, None), "ended": ended})
     seeds = sorted({check["seed"] for check in checks})
     if report.failed and seeds:
         listed = ", ".join(map(str, seeds))
@@ -100,12 +101,23 @@ class Journal:
     def __init__(self) -> None:
         self._phases: dict[tuple[str, str], list[Entry]] = {}
         self._not_run: dict[str, str] = {}
+        self._unfinished: dict[str, str] = {}
+        self._begun = dict[str, bool]()  # and ended
         self._outcomes: dict[str, str] = {}
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """pytest's hook, for the tests of workers too."""
+        self._begun[nodeid] = False
+        self._unfinished.pop(nodeid, None)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """pytest's hook: reached by a test that failed too, not by one that was interrupted."""
+        self._begun[nodeid] = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """pytest's hook: what one of its reports carries. Under pytest-xdist the controller sees every worker's."""
         if report.when not in ("setup", "call", "teardown"):
-            self._not_run[report.nodeid] = "the worker that ran it crashed, and with it went this test's checks"
+            self._unfinished[report.nodeid] = "the worker that ran it crashed, and with it went this test's checks"
             return
         carried = getattr(report, CARRIED, None)
         if carried is None or hasattr(report, "context"):  # a subtest's report repeats what its test will carry
@@ -115,10 +127,31 @@ class Journal:
             self._not_run[report.nodeid] = carried["why_not"] or _reason(report)
         if report.when == "call" or report.outcome != "passed":
             self._outcomes[report.nodeid] = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        if report.failed and report.when != "teardown" and not self._decided(report.nodeid):
+            self._unfinished[report.nodeid] = f"not finished, {carried['ended']}"
+
+    def _decided(self, nodeid: str) -> bool:
+        """Whether a check says why the test failed, so that the record is no PASS without it."""
+        checks = [check for phase in ("setup", "call") for check in self._phases.get((nodeid, phase), [])]
+        return any(check["verdict"] != "PASS" for check in checks)
+
+    def cut_off(self, selected: Sequence[pytest.Item] | None) -> None:
+        """The run ended before its last test: what that leaves undone.
+
+        Args:
+            selected: the tests to run; None where the workers of pytest-xdist alone know.
+        """
+        if selected is None:
+            names = [*(nodeid for nodeid, ended in self._begun.items() if not ended), "the rest of the run"]
+        else:
+            names = [item.nodeid for item in selected if uses_gradcheck(item) and not self._begun.get(item.nodeid)]
+        for name in names:
+            running = self._begun.get(name) is False
+            self._unfinished.setdefault(name, "not finished, interrupted" if running else "the run was stopped before")
 
     @property
     def empty(self) -> bool:
-        return not self._not_run and not any(self._phases.values())
+        return not self._not_run and not self._unfinished and not any(self._phases.values())
 
     def record(self) -> "Record":
         """All of it, in the order of the tests' ids, so that the number of workers makes no difference."""
@@ -130,12 +163,21 @@ class Journal:
             for check in checks
         ]
         versions = dict(pair for check in found for pair in check["environment"].items())
-        not_run = tuple(f"{nodeid}: {why}" for nodeid, why in sorted(self._not_run.items()))
-        return Record(tuple(found), not_run, tuple(sorted(versions.items())))
+        untold = {**self._not_run, **self._unfinished}
+        not_run = tuple(f"{nodeid}: {why}" for nodeid, why in sorted(untold.items()))
+        return Record(
+            tuple(found), not_run, tuple(sorted(versions.items())), unfinished=tuple(sorted(self._unfinished))
+        )
 
 
 def _place(key: tuple[str, str]) -> tuple[str, int]:
     return key[0], ("setup", "call", "teardown").index(key[1])
+
+
+def _in_one_line(error: BaseException) -> str:
+    """The class and the first line of what it says, without ": "."""
+    lines = str(error).splitlines() or [""]
+    return ", ".join(filter(None, [type(error).__name__, lines[0].replace(": ", ", ")]))
 
 
 def _reason(report: pytest.TestReport) -> str:

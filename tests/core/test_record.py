@@ -135,6 +135,16 @@ def test_records_merge_in_any_order_to_the_same() -> None:
     assert merged([one, other]).not_run == ("cuda: no device",)
 
 
+def test_what_was_cut_off_makes_no_pass_and_outlives_a_merge_and_a_file(tmp_path: Path) -> None:
+    whole = record_of(("a", Doubling()))
+    cut = Record(record_of(("b", Doubling())).subjects, ("c: not finished",), unfinished=("c",))
+    assert (whole.verdict, cut.verdict) == (Verdict.PASS, Verdict.INCONCLUSIVE)
+    both = merged([whole, cut])
+    both.to_json(tmp_path / "both.json")
+    assert (read(tmp_path / "both.json").unfinished, both.verdict) == (("c",), Verdict.INCONCLUSIVE)
+    assert "unfinished" not in whole.to_dict()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

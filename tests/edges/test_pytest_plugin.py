@@ -296,6 +296,100 @@ def test_a_worker_that_crashes_loses_only_its_running_test(tmp_path: Path) -> No
         "test_crash.py::test_crash: the worker that ran it crashed, and with it went this test's checks",
     )
     assert section(done.stdout)[0] == "2 subjects checked: 2 PASS"
+    assert (record.verdict, record.unfinished) == (Verdict.INCONCLUSIVE, ("test_crash.py::test_crash",))
+
+
+ENDED = """
+    import numpy as np
+    import pytest
+    from layers import Scale
+
+    class Raising(Scale):
+        def backward(self, cotangent):
+            raise ZeroDivisionError("by: nothing")
+
+    def test_before(gradcheck):
+        gradcheck(Scale(2.0), np.ones(3))
+"""
+RAISES = """
+    def test_raises(gradcheck):
+        gradcheck(Raising(2.0), np.ones(3))
+
+    def test_raises_later(gradcheck):
+        gradcheck(Scale(2.0), np.ones(3))
+        assert not "a check of its own"
+
+    def test_of_no_account():
+        raise ZeroDivisionError
+"""
+FAILS = """
+    def test_fails(gradcheck):
+        gradcheck(Scale(2.0, 1.0), np.ones(3))
+"""
+ALLOWED = """
+    @pytest.mark.xfail
+    def test_raises_as_expected(gradcheck):
+        gradcheck(Raising(2.0), np.ones(3))
+
+    def test_of_no_account():
+        raise ZeroDivisionError
+"""
+INTERRUPTED = """
+    def test_interrupted(gradcheck):
+        gradcheck(Scale(2.0), np.ones(3))
+        raise KeyboardInterrupt
+
+    def test_of_no_account():
+        pass
+
+    def test_never_begun(gradcheck):
+        gradcheck(Scale(2.0), np.ones(3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "arguments", "told", "verdict"),
+    [
+        (
+            RAISES,
+            [],
+            [
+                "test_raises: not finished, ZeroDivisionError, by, nothing",
+                "test_raises_later: not finished, AssertionError, assert not 'a check of its own'",
+            ],
+            Verdict.INCONCLUSIVE,
+        ),
+        (
+            INTERRUPTED,
+            [],
+            ["test_interrupted: not finished, interrupted", "test_never_begun: the run was stopped before"],
+            Verdict.INCONCLUSIVE,
+        ),
+        (RAISES, ["-x", "-k", "before or raises"], None, Verdict.INCONCLUSIVE),
+        (FAILS, [], [], Verdict.FAIL),
+        (ALLOWED, [], [], Verdict.PASS),
+    ],
+    ids=["an exception", "an interrupt", "the first failure", "a verdict", "allowed"],
+)
+def test_a_record_tells_what_was_cut_off_and_is_then_no_pass(
+    tests: str, arguments: list[str], told: list[str] | None, verdict: Verdict, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, {"pytest.ini": INI, "layers.py": LAYERS, "test_ended.py": ENDED + tests})
+    run(folder, "--gradcheck-report=report.json", *arguments)
+    record = read(folder / "report.json")
+    expected = [f"test_ended.py::{line}" for line in told] if told is not None else list(record.not_run)
+    assert (list(record.not_run), record.verdict) == (expected, verdict)
+    assert list(record.unfinished) == [line.partition(": ")[0] for line in expected]
+    assert (told is not None) or "test_ended.py::test_raises_later: the run was stopped before" in record.not_run
+
+
+def test_a_worker_that_is_interrupted_leaves_no_pass(tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+    folder = write(tmp_path, {"pytest.ini": INI, "layers.py": LAYERS, "test_ended.py": ENDED + INTERRUPTED})
+    run(folder, "-n", "1", "--gradcheck-report=report.json")
+    record = read(folder / "report.json")
+    assert record.verdict is Verdict.INCONCLUSIVE
+    assert {"test_ended.py::test_interrupted", "the rest of the run"} <= set(record.unfinished)
 
 
 def test_every_phase_is_told_once_whatever_the_outcome(tmp_path: Path) -> None:
