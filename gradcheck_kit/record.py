@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradcheck_kit import whole_file
 from gradcheck_kit.report import SCHEMA, as_json
 from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import Verdict, overall
@@ -34,7 +35,7 @@ class Record:
 
     @property
     def verdict(self) -> Verdict:
-        """PASS only if something was checked, all of it passed, the trainings in float64 too, and nothing was cut off."""
+        """PASS only if something was checked, all of it passed, the trainings in float64 too, and none was cut off."""
         trainings = [] if self.parity is None else [self.parity, *self.parity.get("beside", ())]
         binding = [run for run in trainings if run["dtype"] == "float64"]
         found = [Verdict(entry["verdict"]) for entry in (*self.subjects, *binding)]
@@ -56,8 +57,12 @@ class Record:
         }
 
     def to_json(self, path: str | Path) -> None:
-        """Write `to_dict()` to a file."""
-        Path(path).write_text(as_json(self.to_dict()), encoding="utf-8")
+        """Write `to_dict()` to a file, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        whole_file.write(path, as_json(self.to_dict()))
 
 
 def entry(report: dict[str, Any], where: str) -> Entry:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradcheck_kit import whole_file
 from gradcheck_kit.illustration import Illustration
 from gradcheck_kit.sources import Source
 from gradcheck_kit.verdict import Verdict, overall
@@ -284,8 +285,12 @@ class Report:
         }
 
     def to_json(self, path: str | Path) -> None:
-        """Write `to_dict()` to a file."""
-        Path(path).write_text(as_json(self.to_dict()), encoding="utf-8")
+        """Write `to_dict()` to a file, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        whole_file.write(path, as_json(self.to_dict()))
 
     def plot(self, path: str | Path) -> None:
         """Draw `figures` into a PNG (or what else the name ends in): heat map, V-curve, kink.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from gradcheck_kit import whole_file
 from gradcheck_kit.cli.exit_codes import EXIT_CODES
 from gradcheck_kit.record import Record
 from gradcheck_kit.report import as_json
@@ -50,13 +51,13 @@ def emit(record: Record, form: str, files: Sequence[Path], quiet: bool) -> int:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file.
+    """Write a file, whole or not at all.
 
     Raises:
         UsageError: it cannot be written.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        whole_file.write(path, text)
     except OSError as problem:
         raise UsageError(f"cannot write {path}: {problem.strerror}") from None
 

@@ -4,7 +4,6 @@ Loading it costs next to nothing: neither NumPy nor torch nor Hypothesis is impo
 """
 
 from collections.abc import Generator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from gradcheck_kit.pytest_plugin.fixture import GradCheck
 from gradcheck_kit.pytest_plugin.marker import TEXT, MarkerError
 
 JOURNAL = pytest.StashKey[journal.Journal]()
+WRITTEN = pytest.StashKey[list[str]]()
 STOPPED = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 
 
@@ -129,23 +129,23 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
     if exitstatus in STOPPED or session.shouldfail or session.shouldstop:
         spread = config.pluginmanager.hasplugin("dsession")
         config.stash[JOURNAL].cut_off(None if spread else getattr(session, "items", []))
-    if told.report is not None:
-        told.report.parent.mkdir(parents=True, exist_ok=True)
-        config.stash[JOURNAL].record().to_json(told.report)
-    if told.html is not None:
-        html = import_module("gradcheck_kit.render.html")
-        told.html.parent.mkdir(parents=True, exist_ok=True)
-        told.html.write_text(html.page(config.stash[JOURNAL].record()), encoding="utf-8")
+    if told.report is not None or told.html is not None:
+        from gradcheck_kit.pytest_plugin.files import written
+
+        said, whole = written(config.stash[JOURNAL].record(), told)
+        config.stash[WRITTEN] = said
+        if not whole and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Nothing at all where no gradient was checked."""
-    written = [path for path in (config.stash[running.OPTIONS].report, config.stash[running.OPTIONS].html) if path]
-    if config.stash[JOURNAL].empty and not written:
+    said = config.stash.get(WRITTEN, [])
+    if config.stash[JOURNAL].empty and not said:
         return
     from gradcheck_kit.pytest_plugin.summary import lines
 
     terminalreporter.ensure_newline()
     terminalreporter.section("gradcheck")
-    for line in [*lines(config.stash[JOURNAL].record()), *(f"wrote {path}" for path in written)]:
+    for line in [*lines(config.stash[JOURNAL].record()), *said]:
         terminalreporter.write_line(line)

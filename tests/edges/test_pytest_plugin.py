@@ -392,6 +392,22 @@ def test_a_worker_that_is_interrupted_leaves_no_pass(tmp_path: Path) -> None:
     assert {"test_ended.py::test_interrupted", "the rest of the run"} <= set(record.unfinished)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full: no full disk was met")
+@pytest.mark.parametrize(("tests", "status"), [("", 4), (FAILS, 1)])
+def test_a_report_that_cannot_be_written_at_the_end_costs_one_line(tests: str, status: int, tmp_path: Path) -> None:
+    folder = write(tmp_path, {"pytest.ini": INI, "layers.py": LAYERS, "test_ended.py": ENDED + tests})
+    (folder / "r.json").symlink_to("/dev/full")
+    done = run(folder, "--gradcheck-report=r.json", "--gradcheck-html=r.html")
+    assert done.returncode == status, done.stdout
+    told = section(done.stdout)
+    assert f"cannot write {folder / 'r.json'}: No space left on device" in told
+    assert f"wrote {folder / 'r.html'}" in told
+    assert "Traceback" not in done.stdout + done.stderr
+    assert re.search(r"1 failed, 1 passed in|1 passed in", done.stdout)
+    assert bool(tests) == ("FAILED test_ended.py::test_fails" in done.stdout)
+    assert (folder / "r.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
 def test_every_phase_is_told_once_whatever_the_outcome(tmp_path: Path) -> None:
     phases = """
         import numpy as np
