@@ -4,6 +4,7 @@ import inspect
 import linecache
 import sys
 import sysconfig
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -89,6 +90,12 @@ def source_in(function: Any) -> Source | None:
     """Where a function or method is written; None for one without Python source."""
     code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
     return None if code is None else _source_of(code)
+
+
+def raised_in(error: BaseException) -> str:
+    """The user's own last line that ran before an exception, as "layers.py:12"; empty where there is none."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _of_the_user(f.filename)]
+    return f"{_path(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
 
 
 def _backward_of(target: Any, vjp: Callable[..., Any] | None) -> Any:

@@ -7,7 +7,7 @@ from gradcheck_kit.checks import directional
 from gradcheck_kit.engine import UNPAIRED, UNREGISTERED
 from gradcheck_kit.exploration.trial import Outcome, Trial
 from gradcheck_kit.report import Exploration, Finding, Report
-from gradcheck_kit.verdict import Verdict
+from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
 NOT_CHECKED = (f"({UNPAIRED})", f"({UNREGISTERED})")
 
@@ -21,7 +21,7 @@ def over_all(trials: Sequence[Trial], summary: Exploration) -> Report:
             if finding.input is not None and finding.resolution is not None:
                 sharpest.setdefault(finding.input, []).append(finding.resolution)
     names = dict.fromkeys(f.input for report in reports for f in report.findings if f.input is not None)
-    findings = [_of_input(name, sharpest.get(name, [])) for name in names] or [_of_input(None, [])]
+    findings = [_of_input(name, sharpest.get(name, []), reports) for name in names] or [_of_input(None, [], reports)]
     return replace(
         reports[0],
         findings=tuple(findings),
@@ -32,9 +32,28 @@ def over_all(trials: Sequence[Trial], summary: Exploration) -> Report:
     )
 
 
-def _of_input(name: str | None, resolutions: list[float]) -> Finding:
+def _of_input(name: str | None, resolutions: list[float], reports: Sequence[Report]) -> Finding:
     if resolutions:
         message = f"the gradient of {name} agrees in {len(resolutions)} examples"
         return Finding(directional.QUESTION, Verdict.PASS, message, name, resolution=max(resolutions))
+    found = [
+        sharp for report in reports for f in report.findings if f.input == name and (sharp := _sharpness(report, f))
+    ]
+    if found:
+        (best, dtype), require = min(found), min(report.require for report in reports)
+        advice = f"demand what {dtype} resolves, such as require={DEFAULT_REQUIRE[dtype]:g}"
+        why = f"the sharpest look saw errors of {best:.1g} where {require:.1g} is required; {advice}"
+        return Finding(
+            directional.QUESTION, Verdict.INCONCLUSIVE, f"no example decided the gradient of {name}: {why}", name
+        )
     message = f"no example decided the gradient of {name or 'any input'}; pass other axes, or a domain with gk.axes"
     return Finding(directional.QUESTION, Verdict.INCONCLUSIVE, message, name)
+
+
+def _sharpness(report: Report, finding: Finding) -> tuple[float, str] | None:
+    """The relative error that an undecided look saw, and the dtype; None unless its default demand had been met."""
+    if finding.verdict is not Verdict.INCONCLUSIVE or not (finding.numeric and finding.error):
+        return None
+    default, sharp = DEFAULT_REQUIRE[report.dtype], finding.error / abs(finding.numeric)
+    agrees = finding.analytic is not None and abs(finding.analytic - finding.numeric) <= finding.error
+    return (sharp, report.dtype) if agrees and report.require < sharp <= default else None

@@ -91,6 +91,15 @@ class _Search:
             "length there; gk.axes(..., within=(low, high)) keeps values inside a domain"
         )
 
+    def exceptions_beside(self, trial: Trial) -> UsageError:
+        """No check came to its end, and this example itself went through: its axes fit."""
+        return UsageError(
+            f"no check of {self.construction.title} came to its end: forward and backward returned at a drawn input, "
+            f"and raised later in its check, {trial.obstacle} (at {trial.where}). A check calls them many times, at "
+            "points close by too: let each call depend on its arguments alone, or keep away from the edge of the domain "
+            "with gk.axes(..., within=(low, high))"
+        )
+
     def spent(self) -> bool:
         """Whether the time is over."""
         return self.demands.seconds is not None and time.perf_counter() - self._started >= self.demands.seconds
@@ -108,7 +117,8 @@ class _Search:
         """The report over all examples, none of which failed."""
         trials = list(self.trials.values())
         if all(trial.report is None for trial in trials):
-            raise self.nothing_but_exceptions(trials[0])
+            beside = next((trial for trial in trials if trial.outcome is Outcome.UNDECIDED), None)
+            raise self.nothing_but_exceptions(trials[0]) if beside is None else self.exceptions_beside(beside)
         return over_all(trials, self.summary())
 
     def summary(self) -> Exploration:

@@ -17,7 +17,7 @@ from gradcheck_kit.exploration.own_dtype import OwnDtypeError
 from gradcheck_kit.exploration.structure import Example
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import Cost, Finding, Report
-from gradcheck_kit.sources import source_in, source_of
+from gradcheck_kit.sources import raised_in, source_in, source_of
 from gradcheck_kit.subject import Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
@@ -40,7 +40,7 @@ class Trial:
         report: of the check, where there was one.
         obstacle: what an undecided or raising example met, in a few words.
         call: what was checked.
-        where: the lengths at which it raised.
+        where: the lengths at which it raised, and before them the user's own line where that was beside the example.
     """
 
     outcome: Outcome
@@ -109,7 +109,8 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
     except UsageError:
         raise
     except Exception as error:  # at one of the neighbours that a check visits: an edge of the domain
-        return Trial(Outcome.UNDECIDED, obstacle=f"right beside it {type(error).__name__}")
+        obstacle, place = f"right beside it {_in_short(error)}", raised_in(error)
+        return Trial(Outcome.UNDECIDED, obstacle=obstacle, where=", ".join(filter(None, [place, example.where()])))
 
 
 def _judged(subject: Subject, construction: Construction, example: Example, seed: int) -> Trial:
@@ -161,8 +162,12 @@ def forward_works(call: Call) -> bool:
 
 
 def _raised(error: Exception, example: Example) -> Trial:
+    return Trial(Outcome.RAISED, obstacle=_in_short(error), where=example.where())
+
+
+def _in_short(error: Exception) -> str:
     first = (str(error).splitlines() or [""])[0]
-    return Trial(Outcome.RAISED, obstacle=f"{type(error).__name__}: {first}"[:100], where=example.where())
+    return f"{type(error).__name__}: {first}".removesuffix(": ")[:100]
 
 
 def backward_raised(

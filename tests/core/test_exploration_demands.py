@@ -125,3 +125,46 @@ def test_where_the_larger_input_does_not_fail_no_cause_is_made_up() -> None:
     assert report.verdict is Verdict.FAIL
     assert report.exploration is not None
     assert report.exploration.attributions == ()
+
+
+def test_a_demand_that_nothing_meets_is_named_and_not_the_axes() -> None:
+    told = " ".join(str(scaled(Demands(wrt=("x",), dtype="float64", require=1e-30))).split())
+    assert "where 1e-30 is required" in told
+    assert "pass other axes" not in told
+    assert "require=1e-06" in told
+    met = scaled(Demands(wrt=("x",), dtype="float64", require=1e-9))
+    assert met.verdict is Verdict.PASS
+
+
+def test_where_no_demand_is_to_blame_the_axes_are_named() -> None:
+    nowhere = searched(lambda x: x / 0 * 0, {"x": (2,)}, Demands(require=1e-9), max_examples=5, vjp=lambda u, x: u)
+    told = " ".join(str(nowhere).split())
+    assert "pass other axes" in told
+    assert "required" not in told
+
+
+class Late:
+    """Right, and after a few calls it raises."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def forward(self, x: Any) -> Any:
+        return 2 * x
+
+    def backward(self, cotangent: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("late\nand more")
+        return 2 * cotangent
+
+
+def test_what_raises_later_in_a_check_is_told_with_its_message_and_line() -> None:
+    with pytest.raises(gk.UsageError) as raised:
+        gk.explore(Late(6), x=("n", 3), max_examples=5)
+    told = str(raised.value)
+    assert "raised later in its check, right beside it ValueError: late (at " in told
+    line = Late.backward.__code__.co_firstlineno + 3
+    assert f"test_exploration_demands.py:{line}, n=" in told
+    assert "do the axes fit" not in told
+    assert gk.explore(Late(10**6), x=("n", 3), max_examples=5).verdict is Verdict.PASS
