@@ -20,7 +20,7 @@ from gradcheck_kit.exploration.own_dtype import OwnDtypeError
 from gradcheck_kit.exploration.passing import over_all
 from gradcheck_kit.exploration.reduction import Reduction
 from gradcheck_kit.exploration.structure import Example, Structure, structures
-from gradcheck_kit.exploration.trial import Outcome, Trial, tried
+from gradcheck_kit.exploration.trial import BESIDE, Outcome, Trial, tried
 from gradcheck_kit.provenance import generator_of
 from gradcheck_kit.report import Cost, Exploration, Report
 from gradcheck_kit.subject import UsageError
@@ -93,11 +93,12 @@ class _Search:
 
     def exceptions_beside(self, trial: Trial) -> UsageError:
         """No check came to its end, and this example itself went through: its axes fit."""
+        raised = trial.obstacle.removeprefix(BESIDE)
         return UsageError(
             f"no check of {self.construction.title} came to its end: forward and backward returned at a drawn input, "
-            f"and raised later in its check, {trial.obstacle} (at {trial.where}). A check calls them many times, at "
-            "points close by too: let each call depend on its arguments alone, or keep away from the edge of the domain "
-            "with gk.axes(..., within=(low, high))"
+            f"and later in its check one raised {raised} (at {trial.where}). A check calls them many times, at points "
+            "close by too: let each call depend on its arguments alone, or keep away from the edge of the domain with "
+            "gk.axes(..., within=(low, high))"
         )
 
     def spent(self) -> bool:

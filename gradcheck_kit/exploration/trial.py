@@ -21,6 +21,8 @@ from gradcheck_kit.sources import raised_in, source_in, source_of
 from gradcheck_kit.subject import Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
+BESIDE = "right beside it "  # begins an obstacle that was not met at the example itself
+
 
 class Outcome(Enum):
     """What became of one example."""
@@ -109,7 +111,7 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
     except UsageError:
         raise
     except Exception as error:  # at one of the neighbours that a check visits: an edge of the domain
-        obstacle, place = f"right beside it {_in_short(error)}", raised_in(error)
+        obstacle, place = f"{BESIDE}{_in_short(error)}", raised_in(error)
         return Trial(Outcome.UNDECIDED, obstacle=obstacle, where=", ".join(filter(None, [place, example.where()])))
 
 

@@ -163,7 +163,7 @@ def test_what_raises_later_in_a_check_is_told_with_its_message_and_line() -> Non
     with pytest.raises(gk.UsageError) as raised:
         gk.explore(Late(6), x=("n", 3), max_examples=5)
     told = str(raised.value)
-    assert "raised later in its check, right beside it ValueError: late (at " in told
+    assert "later in its check one raised ValueError: late (at " in told
     line = Late.backward.__code__.co_firstlineno + 3
     assert f"test_exploration_demands.py:{line}, n=" in told
     assert "do the axes fit" not in told
