@@ -90,7 +90,7 @@ class ParameterSearch:
     def _moves_outputs(self, array: Place, value: Array) -> bool:
         """Whether the forward reads this array, of this value: other numbers there give other outputs."""
         library, title = self._library, self._twin.title
-        outputs = self._forward()
+        outputs = {name: library.copy(output) for name, output in self._forward().items()}  # may be that very array
         array.write(self._layer, library.moved(value, value + 1.0, 0.5), library, title, array.name)
         try:
             moved = self._forward()
@@ -141,8 +141,9 @@ class ParameterSearch:
         before = {path: self._arrays(owner, path) for path, owner in owners}
         outputs = self._forward()
         kept: dict[Path, list[Place]] = {}
+        standing = {id(owner) for _, owner in layers_inside(self._layer)}  # others were made by the forward before
         for path, owner in owners:
-            after = self._arrays(owner, path)
+            after = self._arrays(owner, path) if id(owner) in standing else {}
             places = [p for p, array in before[path].items() if self._kept(owner, p, array, after.get(p))]
             kept[path] = [place for place in places if not is_gradient(place, places)]
         if run or any(kept.values()):

@@ -7,6 +7,7 @@ long as it lives; what one operation needs inside itself is not seen.
 import tracemalloc
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,14 +158,13 @@ def trials_kept(patch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
 
     def keeping(trial: linearity.Trial) -> linearity.Trial:
-        def run(examination: Examination) -> Any:
-            kept.append(trial(examination))
+        def run(examination: Examination, far: bool) -> Any:
+            kept.append(trial(examination, far))
             return kept[-1]
 
         return run
 
-    for law, trial in list(linearity.TRIALS.items()):
-        patch.setitem(linearity.TRIALS, law, keeping(trial))
+    patch.setattr(linearity, "LAWS", tuple(replace(law, trial=keeping(law.trial)) for law in linearity.LAWS))
 
 
 EXTRA = {

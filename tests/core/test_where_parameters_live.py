@@ -321,3 +321,20 @@ def test_a_backward_that_alone_draws_is_wrong_and_not_random() -> None:
     questions = {f.question for f in gk.examine(Noisy(), X).findings if f.verdict is Verdict.FAIL}
     assert questions
     assert "determinism" not in questions
+
+
+def test_what_each_forward_makes_anew_is_no_parameter() -> None:
+    class Recording:
+        """Keeps its output as an object with data and grad, as a small autograd library does."""
+
+        def forward(self, x: Array) -> Array:
+            self.input, self.output = Variable(x), Variable(x * x)
+            return self.output.data
+
+        def backward(self, dout: Array) -> Array:
+            self.input.grad = 2 * self.input.data * dout
+            return np.array(self.input.grad)
+
+    report = gk.examine(Recording(), X)
+    assert report.verdict is Verdict.PASS, str(report)
+    assert {finding.input for finding in report.findings if finding.input} == {"x"}
