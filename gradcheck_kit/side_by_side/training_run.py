@@ -22,7 +22,7 @@ from gradcheck_kit.side_by_side.repeatability import not_repeated
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, Scene
 from gradcheck_kit.side_by_side.schedule import Schedule
-from gradcheck_kit.side_by_side.shadow import Shadows
+from gradcheck_kit.side_by_side.shadows import Shadows
 from gradcheck_kit.side_by_side.summary import summary
 from gradcheck_kit.side_by_side.trace import Trace
 from gradcheck_kit.side_by_side.trainee import Trainee, Values, copied, offered, under

@@ -12,7 +12,8 @@ from torch import nn
 from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.rounded_gradients import Gradients
 from gradcheck_kit.side_by_side.schedule import Schedule
-from gradcheck_kit.side_by_side.shadow import Shadow, Shadows
+from gradcheck_kit.side_by_side.shadow import Shadow
+from gradcheck_kit.side_by_side.shadows import Shadows
 from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
 from gradcheck_kit.side_by_side.training import train_parity
 from gradcheck_kit.verdict import Verdict
