@@ -5,6 +5,7 @@ What cannot be known before, such as a disk that is full by then, is seen when t
 
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 ELSEWHERE = "name another place"
@@ -40,6 +41,22 @@ def folder_obstacle(path: Path, *, makes_it: bool = True) -> str | None:
         return f"there is no directory {path}; type mkdir -p {_typed(path)}, or {ELSEWHERE}"
     if not _allowed(nearest, os.W_OK | os.X_OK):
         return f"nothing may be written in the directory {nearest}; {ELSEWHERE}"
+    return None
+
+
+def written_twice(writers: Iterable[tuple[str, Path]]) -> str | None:
+    """Which two options would write one file, the second over the first, and what to do; None where none would.
+
+    Args:
+        writers: each option and the file that it names.
+    """
+    first: dict[Path, str] = {}
+    for option, path in writers:
+        place = path.resolve()
+        if place in first:
+            both = f"{option} twice" if first[place] == option else f"{first[place]} and {option}"
+            return f"{both} would write {str(path)!r}; name a file for each"
+        first[place] = option
     return None
 
 

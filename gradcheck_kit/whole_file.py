@@ -1,4 +1,4 @@
-"""A text in a file: all of it, or what was there before.
+"""A file: all of it, or what was there before.
 
 A kill or a full disk in the middle of a plain write leaves half a report, and of the one before nothing.
 """
@@ -8,7 +8,9 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 
 def write(path: str | Path, text: str) -> None:
@@ -25,13 +27,24 @@ def write(path: str | Path, text: str) -> None:
         return
     target = Path(os.path.realpath(path))
     partial = target.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(target, partial, "x", encoding="utf-8") as file:
+        file.write(text)
         if target.exists():
             partial.chmod(stat.S_IMODE(target.stat().st_mode))
+
+
+@contextlib.contextmanager
+def replacing(target: Path, partial: Path, mode: str, encoding: str | None = None) -> Iterator[IO[Any]]:
+    """A file `partial`, opened to be written, that takes the place of `target` at the end of the block; or is deleted.
+
+    Raises:
+        OSError: it cannot be written; `target` is then as before.
+    """
+    try:
+        with partial.open(mode, encoding=encoding) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(target)
     finally:
         with contextlib.suppress(OSError):

@@ -57,9 +57,7 @@ class Twin:
 
     def pulled_by_ones(self, outputs: Arrays) -> None:
         """Run the backward of the latest forward, of these outputs."""
-        ones = {name: self.library.copy(output) for name, output in outputs.items()}
-        with self.randomness.continued():
-            self.layer.backward(self._structure.packed(ones))
+        self._backward({name: self.library.copy(output) for name, output in outputs.items()})
 
     def pullback(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
         """The gradients of inputs and parameters there."""
@@ -88,11 +86,15 @@ class Twin:
     def _returned(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
         self._zero_grad()
         expect_outputs(self.title, self.library, self.forward(point), cotangents)
-        with self.randomness.continued():
-            returned = self.layer.backward(self._structure.packed(cotangents))
+        returned = self._backward(cotangents)
         inputs = self.arguments.differentiable(self.library)
         gradients = matched_gradients(self.title, self.library, returned, self.arguments.names, inputs, BESIDE)
         return gradients | {n: p.gradient(self.layer, self.library) for n, p in self.parameters.items()}
+
+    def _backward(self, cotangents: Arrays) -> Any:
+        """What the layer's own backward returns for these, in the form of the forward's outputs."""
+        with self.randomness.continued():
+            return self.layer.backward(self._structure.packed(cotangents))
 
     def _zero_grad(self) -> None:
         """As a training step begins: a layer that has this method may add to the gradients that it holds."""

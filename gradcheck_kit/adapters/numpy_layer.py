@@ -9,7 +9,7 @@ from gradcheck_kit.adapters.held import shared_with_the_class
 from gradcheck_kit.adapters.layer_twin import Twin
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.parameter_search import ParameterSearch
-from gradcheck_kit.adapters.parameters import Place, declared, held_arrays, layers_inside
+from gradcheck_kit.adapters.parameters import Place, declared, held_arrays, layers_inside, overwrite
 from gradcheck_kit.adapters.private_copy import private_copy
 from gradcheck_kit.adapters.signature import given_names, named_arguments
 from gradcheck_kit.space import FORMATS
@@ -135,4 +135,4 @@ def _as_before(layer: Any, twin: Twin) -> Iterator[None]:
     finally:
         for array, values in zip(held, numbers, strict=True):
             if not library.identical(array, values):
-                (array.detach() if library.name == "torch" else array)[...] = values
+                overwrite(array, values, library)

@@ -52,6 +52,15 @@ class Place:
         way = spelled(self.path)
         return (None, f"{way}.{self.key}") if self.container is None else (f"{way}.{self.container}", self.key)
 
+    @property
+    def attribute(self) -> Any:
+        """What on the owner holds the array, or the dict or list with it."""
+        return self.key if self.container is None else self.container
+
+    def under(self, name: str) -> "Place":
+        """The same place in another attribute."""
+        return replace(self, key=name) if self.container is None else replace(self, container=name)
+
     def read(self, layer: Any) -> Any:
         owner = _followed(layer, self.path)
         return _entry(owner if self.container is None else getattr(owner, self.container, None), self.key)
@@ -66,8 +75,7 @@ class Place:
         if library.identical(present, value):
             return
         try:
-            # A tensor that requires a gradient is written to through its detached twin, on the same memory.
-            (present.detach() if library.name == "torch" else present)[...] = value
+            overwrite(present, value, library)
         except (ValueError, TypeError):  # read-only, or a plain number
             self._assign(layer, value)
         if not library.identical(self.read(layer), value):
@@ -95,6 +103,11 @@ class Place:
             setattr(owner, self.key, value)
 
 
+def overwrite(array: Array, values: Array, library: Library) -> None:
+    """In place; a tensor that requires a gradient through its detached twin, on the same memory."""
+    (array.detach() if library.name == "torch" else array)[...] = values
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A parameter of a layer.
@@ -110,11 +123,11 @@ class Parameter:
 
     def gradient(self, layer: Any, library: Library) -> Any:
         """What stands there now; of tied weights the sum, in which an array that stands there twice counts once."""
+        if len(self.gradients) == 1:
+            return self.gradients[0][0].read(layer)
         found: list[Any] = []
         for place, transposed in self.gradients:
             value = place.read(layer)
-            if len(self.gradients) == 1:
-                return value
             if value is None or any(value is other or library.overlap(value, other) for other in found):
                 continue
             found.append(value.T if transposed else value)
@@ -198,20 +211,13 @@ def held_arrays(owner: Any, path: Path, library: Library) -> dict[Place, Array]:
 
 def gradient_place(place: Place, owner: Any) -> Place | None:
     """Where an owner's array has its gradient: beside it, or under the same key of the container's."""
-    if place.container is None:
-        beside = _gradient_of(place.key, owner) if isinstance(place.key, str) else None
-        return None if beside is None else replace(place, key=beside)
-    beside = _gradient_of(place.container, owner)
-    return None if beside is None else replace(place, container=beside)
+    there = {*held_by(owner), *_properties(owner)}
+    return next((place.under(beside) for beside in _spellings(place.attribute) if beside in there), None)
 
 
 def is_gradient(place: Place, among: Iterable[Place]) -> bool:
     """Whether a place is spelled as that of the gradient of another one."""
-    return any(
-        place == (replace(other, key=name) if other.container is None else replace(other, container=name))
-        for other in among
-        for name in _spellings(other.key if other.container is None else other.container)
-    )
+    return any(place == other.under(name) for other in among for name in _spellings(other.attribute))
 
 
 def _items(container: Any) -> list[tuple[Any, Any]]:
@@ -239,14 +245,9 @@ def _arrays_of(owner: Any, library: Library) -> dict[str, Array]:
     return found
 
 
-def _gradient_of(name: str, owner: Any) -> str | None:
-    """The attribute or property beside `name` that is spelled as its gradient."""
-    there = {*held_by(owner), *_properties(owner)}
-    return next((beside for beside in _spellings(name) if beside in there), None)
-
-
 def _spellings(name: Any) -> list[str]:
-    return [form.format(name) for form in SPELLINGS] + ["grad"] * (name in HOLDS)
+    """What the gradient of an attribute may be called; the key of a list is no name."""
+    return [form.format(name) for form in SPELLINGS] + ["grad"] * (name in HOLDS) if isinstance(name, str) else []
 
 
 def _properties(owner: Any) -> list[str]:

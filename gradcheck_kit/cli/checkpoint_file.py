@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit import whole_file
 from gradcheck_kit.destination import folder_obstacle
 from gradcheck_kit.side_by_side.trainee import Values
 from gradcheck_kit.subject import UsageError
@@ -59,19 +60,13 @@ class CheckpointFile:
         partial = self.path.with_name(f"{NAME}.{os.getpid()}.partial")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with whole_file.replacing(self.path, partial, "wb") as file:
                 np.savez(file, **{SETTINGS: np.array(json.dumps(self.settings)), **snapshot})  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path)
             self._sweep()
         except OSError as problem:
             raise UsageError(
                 f"cannot write the checkpoint {self.path}: {problem.strerror}; pass --checkpoint DIR"
             ) from None
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Delete what a kill in the middle of a save left: a save takes a second, what is a minute old is nobody's."""

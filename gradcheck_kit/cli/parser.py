@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from gradcheck_kit.cli import option_types
 from gradcheck_kit.cli.exit_codes import USAGE
+from gradcheck_kit.destination import written_twice
 from gradcheck_kit.spelling import did_you_mean
 
 WRITTEN = (option_types.output, option_types.picture, option_types.report_file)
@@ -32,14 +33,13 @@ class Parser(argparse.ArgumentParser):
 
     def expect_files_apart(self, options: argparse.Namespace) -> None:
         """End here if a file would be written twice, the second time over the first."""
-        writers: dict[Path, str] = {}
+        writers: list[tuple[str, Path]] = []
         for action in (action for action in self._actions if action.type in WRITTEN):
-            held, option = getattr(options, action.dest), action.option_strings[-1]
-            for path in held if isinstance(held, list) else filter(None, [held]):
-                if (earlier := writers.get(path.resolve())) is not None:
-                    both = f"{option} twice" if earlier == option else f"{earlier} and {option}"
-                    self.error(f"{both} would write {str(path)!r}; name a file for each")
-                writers[path.resolve()] = option
+            held = getattr(options, action.dest)
+            paths = held if isinstance(held, list) else filter(None, [held])
+            writers += [(action.option_strings[-1], path) for path in paths]
+        if (problem := written_twice(writers)) is not None:
+            self.error(problem)
 
     def leaves(self) -> Iterator["Parser"]:
         """The parsers of the commands that have no further ones below."""

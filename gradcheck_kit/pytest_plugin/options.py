@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck_kit.destination import file_obstacle
+from gradcheck_kit.destination import file_obstacle, written_twice
 from gradcheck_kit.pytest_plugin.marker import DEVICE
 
 ALL_DEVICES = ("cpu", "cuda")
@@ -56,9 +56,9 @@ def read(config: pytest.Config) -> Options:
         pytest.UsageError: an option cannot be meant.
     """
     report, html = _file(config, "report"), _file(config, "html")
-    if report is not None and html is not None and report.resolve() == html.resolve():
-        both = "--gradcheck-report and --gradcheck-html"
-        raise pytest.UsageError(f"{both} would write '{html}'; name a file for each")
+    named = (("--gradcheck-report", report), ("--gradcheck-html", html))
+    if (problem := written_twice((option, path) for option, path in named if path is not None)) is not None:
+        raise pytest.UsageError(problem)
     return Options(
         devices=_devices(config),
         seed=_seed(config),

@@ -9,25 +9,10 @@ from torch import Tensor
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
+from tests.sines import sine
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 PULLS = 5  # the first, of zero, of a multiple, and two of a combination
-
-
-def sine(used: Callable[[Tensor], Tensor] = lambda u: u) -> Any:
-    """sin, whose backward does something to its cotangent first."""
-
-    class Sine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: Tensor) -> Tensor:
-            ctx.save_for_backward(x)
-            return x.sin()
-
-        @staticmethod
-        def backward(ctx: Any, u: Tensor) -> Tensor:
-            return used(u) * ctx.saved_tensors[0].cos()
-
-    return Sine
 
 
 def answers(target: Any, x: Tensor, seed: int = 0) -> gk.Report:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
+from tests.sines import sine
 
 
 def drawn(*shape: int) -> Tensor:
@@ -78,22 +79,12 @@ def test_a_jvp_that_returns_none_claims_that_the_derivative_is_zero() -> None:
     assert [(f.input, f.cause) for f in report.findings if f.verdict is Verdict.FAIL] == [("x", "not-adjoint")]
 
 
-class Compiled(torch.autograd.Function):
-    """As what torch.compile makes: without a JVP, and the tangent is lost where nothing requires a gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.sin()
-
-    @staticmethod
-    def backward(ctx: Any, u: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return u * x.cos()
+COMPILED = sine()
 
 
 def compiled(x: Tensor) -> Any:
-    return Compiled.apply(x) if x.requires_grad else x.detach().sin()  # type: ignore[no-untyped-call]
+    """As what torch.compile makes: without a JVP, and the tangent is lost where nothing requires a gradient."""
+    return COMPILED.apply(x) if x.requires_grad else x.detach().sin()
 
 
 RIGHT: dict[str, Callable[[Tensor], Any]] = {

@@ -9,27 +9,11 @@ from torch import Tensor
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
+from tests.sines import sine
 
 
 def drawn(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-
-def sine(returned: Callable[[Tensor], Any]) -> type[torch.autograd.Function]:
-    """The sine, whose backward returns what `returned` makes of the right gradient."""
-
-    class Sine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: Tensor) -> Tensor:
-            ctx.save_for_backward(x)
-            return x.sin()
-
-        @staticmethod
-        def backward(ctx: Any, u: Tensor) -> Any:
-            (x,) = ctx.saved_tensors
-            return returned(u * x.cos())
-
-    return Sine
 
 
 WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
@@ -49,18 +33,18 @@ RIGHT: dict[str, Callable[[Tensor], Any]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_gradient_that_torch_refuses_is_a_failure_in_torch_s_words(name: str) -> None:
     returned, said = WRONG[name]
-    report = gk.examine(sine(returned), drawn(4))
+    report = gk.examine(sine(returned=returned), drawn(4))
     assert report.verdict is Verdict.FAIL
     (finding,) = report.findings
     assert finding.cause == "malformed-gradient"
     assert said in finding.message
     with pytest.raises(gk.GradientCheckError, match=said):
-        gk.check(sine(returned), drawn(4))
+        gk.check(sine(returned=returned), drawn(4))
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_gradient_that_torch_takes_passes(name: str) -> None:
-    assert gk.examine(sine(RIGHT[name]), drawn(4)).verdict is Verdict.PASS
+    assert gk.examine(sine(returned=RIGHT[name]), drawn(4)).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize("kind", [ValueError, RuntimeError])
@@ -69,4 +53,4 @@ def test_what_the_backward_itself_raises_comes_through(kind: type[Exception]) ->
         raise kind("out of cheese")
 
     with pytest.raises(kind, match="out of cheese"):
-        gk.examine(sine(raises), drawn(4))
+        gk.examine(sine(returned=raises), drawn(4))
