@@ -105,10 +105,11 @@ class Shadows:
         """All make the step that the reference has just made."""
         if step == 1 and self.reserve is not None:
             self.first_batch = checksum(inputs, labels)
+        made = Made.by(self.reference) if self.along else Made({})
         for shadow in self.along:
             gone = shadow.left
-            shadow.advance(inputs, labels, Made.by(self.reference), self.unit_roundoff, step, branches)
-            shadow.driven = shadow.driven or (shadow.left and not gone and self._driven(step, inputs, labels))
+            shadow.advance(inputs, labels, made, self.unit_roundoff, step, branches)
+            shadow.driven = shadow.driven or (shadow.left and not gone and self._driven(step, inputs, labels, made))
             if shadow.left and not gone:
                 told = f"a copy of the reference that only rounds otherwise was far off after step {step}"
                 so = "is random or chaotic, and the law's constant is not measured"
@@ -117,7 +118,7 @@ class Shadows:
                 self.notes += [note] if note not in self.notes else []
         self.fresh = None
 
-    def _driven(self, step: int, inputs: Values, labels: Values) -> bool:
+    def _driven(self, step: int, inputs: Values, labels: Values, made: Made) -> bool:
         """Whether rounding alone drives the first step far: a copy makes the same bits, one moved by an ulp is far off.
 
         Both get the rows in the reference's order, which may matter to it.
@@ -125,7 +126,7 @@ class Shadows:
         moved = None if self.fresh is None or step > 1 else self._made(self.fresh, 0)
         if self.fresh is None or moved is None:
             return False
-        made, again = Made.by(self.reference), twin_of(self.fresh)
+        again = twin_of(self.fresh)
         if again is not None:
             _trained(again, inputs, labels, replaying=False)
         if again is None or not all(np.array_equal(made.parameters[n], p) for n, p in again.parameters().items()):
