@@ -22,6 +22,7 @@ from gradcheck_kit.checks import (
     linearity,
     poison,
     purity,
+    vmap,
 )
 from gradcheck_kit.checks.examination import Examination, NotAskedError, Reference, another_point, widened
 from gradcheck_kit.checks.reference import FLOAT64, in_float64
@@ -46,6 +47,7 @@ QUESTIONS: dict[str, Callable[[Examination], list[Finding]]] = {
         adjoint,
         poison,
         frozen_subsets,
+        vmap,
         double_backward,
     )
 }
@@ -115,6 +117,8 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
         with subject.session():
             examination = replace(prepared(meter, generator, demand, reference), figures=figures)
             for name in asked:
+                if not _concerns(name, subject, questions):
+                    continue
                 if name == directional.QUESTION:
                     lacking = examination.forget_first_pull()
                 try:
@@ -124,7 +128,8 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
                 except MalformedGradientError as error:
                     findings.append(Finding(name, Verdict.FAIL, str(error), cause="malformed-gradient"))
                 if any(finding.verdict is not Verdict.PASS for finding in findings):
-                    unasked += [f"{later} (meaningless after {name})" for later in asked[asked.index(name) + 1 :]]
+                    later = [n for n in asked[asked.index(name) + 1 :] if _concerns(n, subject, questions)]
+                    unasked += [f"{other} (meaningless after {name})" for other in later]
                     break
     except BudgetSpentError as spent:
         findings.append(_out_of_budget(str(spent)))
@@ -259,8 +264,13 @@ def _left_out(asked: Sequence[str], subject: Subject) -> list[str]:
     """Arrays without a gradient, and questions that nobody wanted; a double backward only where there could be one."""
     second = double_backward.QUESTION
     names = [f"{name} ({UNPAIRED})" for name in subject.unpaired]
-    names += [name for name in QUESTIONS if name not in asked and name != second]
+    names += [name for name in QUESTIONS if name not in asked and name not in (second, vmap.QUESTION)]
     return names if second in asked or subject.recorded is None else [*names, f"{second} (order=2)"]
+
+
+def _concerns(name: str, subject: Subject, wanted: Sequence[str] | None) -> bool:
+    """Nobody who did not ask is told of rules for vmap where there are none."""
+    return name != vmap.QUESTION or wanted is not None or vmap.applies(subject.vectorised)
 
 
 def _out_of_budget(spent: str) -> Finding:

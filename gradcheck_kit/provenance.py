@@ -76,6 +76,7 @@ class Meter:
     def _counting(self, subject: Subject) -> Subject:
         """The subject, every way to evaluate it counted: a JVP as a forward."""
         sharing, mode, recorded = subject.sharing, subject.forward_mode, subject.recorded
+        mapped = subject.vectorised
         return replace(
             subject,
             forward=self.counted(subject.forward),
@@ -84,6 +85,7 @@ class Meter:
             forward_mode=None if mode is None else replace(mode, pushforward=self._as_forwards(mode.pushforward)),
             recorded=None if recorded is None else self._counting_recorded(recorded),
             stacked=None if subject.stacked is None else self._as_many_forwards(subject.stacked),
+            vectorised=None if mapped is None else replace(mapped, pulled=self._as_vjps(mapped.pulled)),
         )
 
     def _counting_recorded(self, recorded: Recorded) -> Recorded:

@@ -314,10 +314,15 @@ class GradientCheckError(AssertionError):
         return type(self), (self.report,)
 
 
+BEYOND_BACKWARD = {"adjoint": "the JVP and the backward pass disagree", "vmap": "the rule for vmap is wrong"}
+"""What is wrong where only these questions found something: the backward itself is right by then."""
+
+
 def _blamed(failed: Sequence[Finding]) -> str:
     """What is wrong, by the findings that failed."""
-    if all(f.question == "adjoint" for f in failed):
-        return "the JVP and the backward pass disagree"
+    for question, words in BEYOND_BACKWARD.items():
+        if all(f.question == question for f in failed):
+            return words
     if all(f.of_forward for f in failed):
         return "the forward pass is wrong"
     both = any(f.of_forward for f in failed)

@@ -52,6 +52,32 @@ class NoForwardModeError(Exception):
     """A part of the function has no JVP; the message says which, in a few words."""
 
 
+@dataclass(frozen=True)
+class Vectorised:
+    """The subject under a vmap, where parts of it bring a rule of their own for that (JAX: batching rule).
+
+    Attributes:
+        rules: → the names of such parts, once a backward was asked for.
+        pulled: (points, cotangents, moving, last) → the outputs and the gradients of one mapped call, with a cotangent
+            for each point. The inputs `moving` are stacked along a new axis, the first one or with `last` the last,
+            and the others are those of the first point. The outputs, and the gradients of `moving`, come with the
+            points along their first axis; the gradients of the others are sums over the points. There are no gradients
+            where an output has not the shape of its cotangents.
+
+    `pulled` raises `VectorisedRuleError` where a rule raises, and anything else where another part cannot be mapped.
+    """
+
+    rules: Callable[[], Sequence[str]]
+    pulled: Callable[
+        [Sequence[Arrays], Sequence[Arrays], Sequence[str], bool],
+        tuple[Mapping[str, Array], Mapping[str, Array | None]],
+    ]
+
+
+class VectorisedRuleError(Exception):
+    """A part's own rule for vmap cannot be used; the message is what was raised, in a few words."""
+
+
 class MalformedGradientError(Exception):
     """The backward returned what is no gradient of its inputs, as the library that ran it says: a wrong gradient."""
 
@@ -125,6 +151,7 @@ class Subject:
         recorded: what a recorded graph can be asked, if there is one.
         poisoned: for each kind of poison a context in which uninitialised memory is filled with it.
         stacked: the forward at several points in one call, where that has been asked for.
+        vectorised: the forward and the backward at several points in one call, if the library can.
         batch: the inputs whose first axis is the batch; where none is named the forward is asked.
         unpaired: arrays of a layer that its forward reads and that have no gradient beside them: not checked.
         strangers: → the names of tensors that require gradients and that the forward was seen to read, though they are
@@ -150,6 +177,7 @@ class Subject:
     recorded: Recorded | None = None
     poisoned: Mapping[str, Callable[[], AbstractContextManager[Any]]] = field(default_factory=dict)
     stacked: Stacked | None = None
+    vectorised: Vectorised | None = None
     batch: tuple[str, ...] = ()
     unpaired: tuple[str, ...] = ()
     strangers: Callable[[], Sequence[str]] = tuple

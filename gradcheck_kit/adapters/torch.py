@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +17,9 @@ from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.adapters.torch_modules import modules_of
 from gradcheck_kit.adapters.torch_poison import POISONS
 from gradcheck_kit.adapters.torch_substitution import places_of, shell_of, substituted
+from gradcheck_kit.adapters.torch_vmap import stacked, vectorised
 from gradcheck_kit.space import FORMATS, Arrays
-from gradcheck_kit.subject import ForwardMode, Origin, Subject, UsageError
+from gradcheck_kit.subject import ForwardMode, Origin, Subject, UsageError, Vectorised
 
 
 def subject_of(
@@ -126,7 +128,8 @@ def _subject(graph: Graph, point: Arrays, parameters: tuple[str, ...]) -> Subjec
         call=arguments.names,
         positional=arguments.placed,
         session=graph.randomness.session,
-        stacked=graph.stacked,
+        stacked=partial(stacked, graph),
+        vectorised=Vectorised(graph.rules.names, partial(vectorised, graph)),
         pullback_of=lambda names: replace(graph, differentiable=names).pullback,
         forward_mode=ForwardMode(graph.differentiable, graph.pushforward),
         recorded=graph.as_recorded(point),

@@ -16,6 +16,7 @@ from gradcheck_kit.adapters.signature import Arguments, expect_outputs, named_ou
 from gradcheck_kit.adapters.torch_copies import dual, fresh, same_layout
 from gradcheck_kit.adapters.torch_leaves import Strangers, nodes_of
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
+from gradcheck_kit.adapters.torch_rules import Rules
 from gradcheck_kit.space import Arrays
 from gradcheck_kit.subject import MalformedGradientError, NoForwardModeError, Recorded, Subject, UsageError
 
@@ -44,6 +45,7 @@ class Graph:
         installed: point → a context in which a module's parameters are the point's, and its buffers are copies: it is
             left only after the backward, which may run parts of the forward again.
         strangers: sees the leaves of what is recorded.
+        rules: sees which parts of what is recorded bring a rule for vmap.
         hooks: what the user has registered on the gradient of a parameter, to be called on ours too.
     """
 
@@ -53,6 +55,7 @@ class Graph:
     differentiable: tuple[str, ...]
     randomness: FrozenTorchRandomness
     strangers: Strangers
+    rules: Rules = field(default_factory=Rules)
     installed: Installed = lambda _: nullcontext()
     hooks: Mapping[str, Sequence[Callable[[Tensor], Tensor | None]]] = field(default_factory=dict)
 
@@ -86,48 +89,27 @@ class Graph:
 
         return replace(self, call=call)
 
-    def stacked(self, at: Arrays, moving: Arrays) -> dict[str, Tensor]:
-        """The forward at several points in one call of `torch.func.vmap`.
-
-        Raises:
-            UsageError: vmap cannot be applied to the call.
-        """
-
-        def one(moved: Arrays) -> dict[str, Tensor]:
-            with self.installed({**at, **moved}):
-                return named_outputs(Torch(), self.call({**at, **moved}))
-
-        with self.randomness.replayed("forward"), torch.enable_grad():
-            try:
-                outputs = torch.func.vmap(one, randomness="same")(dict(moving))
-            except Exception as error:
-                said = str(error).splitlines()[0][:120] if str(error) else ""
-                raise UsageError(
-                    f"vmap=True: {self.title} cannot be vectorised ({type(error).__name__}: {said}); leave vmap out"
-                ) from error
-        return {n: o.detach() for n, o in outputs.items()}
-
     def pullback(self, at: Arrays, cotangents: Arrays) -> Gradients:
         """The gradients of `differentiable`; every output must be as large as its cotangent."""
         with self._recorded(at, self.differentiable) as (leaves, outputs):
             expect_outputs(self.title, Torch(), outputs, cotangents)
-            return _dense(leaves, _pulled(leaves, outputs, cotangents))
+            return dense(leaves, pulled_from(leaves, outputs, cotangents))
 
     def partial(self, at: Arrays, cotangents: Arrays, names: Sequence[str]) -> Gradients:
         """The gradients of some inputs, the others frozen; an output without a cotangent is not used."""
         with self._recorded(at, names) as (leaves, outputs):
-            return _dense(leaves, _pulled(leaves, outputs, cotangents))
+            return dense(leaves, pulled_from(leaves, outputs, cotangents))
 
     def repeated(self, at: Arrays, cotangents: Arrays, names: Sequence[str]) -> tuple[Gradients, Gradients]:
         with self._recorded(at, names) as (leaves, outputs):
-            first = _dense(leaves, _pulled(leaves, outputs, cotangents, retain_graph=True))
-            return first, _dense(leaves, _pulled(leaves, outputs, cotangents))
+            first = dense(leaves, pulled_from(leaves, outputs, cotangents, retain_graph=True))
+            return first, dense(leaves, pulled_from(leaves, outputs, cotangents))
 
     def interleaved(self, at: Arrays, elsewhere: Arrays, cotangents: Arrays, names: Sequence[str]) -> Gradients:
         with self._recorded(at, names) as (leaves, outputs):
             with self._recorded(elsewhere, names):
                 pass
-            return _dense(leaves, _pulled(leaves, outputs, cotangents))
+            return dense(leaves, pulled_from(leaves, outputs, cotangents))
 
     def pushforward(self, at: Arrays, tangents: Arrays) -> dict[str, Tensor]:
         """The outputs' tangents by forward-mode differentiation (Baydin et al. 2018, section 3.1).
@@ -160,14 +142,14 @@ class Graph:
 
         def pulled(at: Mapping[str, Tensor]) -> dict[str, Tensor]:
             leaves = {n: at[n] if at[n].requires_grad else at[n].detach().requires_grad_() for n in names}
-            inner = {**at, **self._given(leaves)}
+            inner = {**at, **self.given(leaves)}
             with self.installed(inner):
                 return of_gradient(leaves, named_outputs(Torch(), self.call(inner)))
 
         def of_gradient(leaves: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
             # Only a cotangent that requires a gradient makes once_differentiable leave its mark.
             u = {n: cotangent.detach().requires_grad_() for n, cotangent in cotangents.items()}
-            gradients = _pulled(leaves, outputs, u, create_graph=True)
+            gradients = pulled_from(leaves, outputs, u, create_graph=True)
             if any(_once_differentiable(g) for g in gradients if g is not None):
                 raise RuntimeError("a part of it is marked once_differentiable")
             found = zip(names, gradients, strict=True)
@@ -191,7 +173,7 @@ class Graph:
                 leaf.register_hook(hook)
         with self.randomness.replayed(replay), torch.enable_grad(), ExitStack() as until_pulled:
             frozen = self._frozen(at, names)
-            point = {**at, **frozen, **self._given(leaves)}
+            point = {**at, **frozen, **self.given(leaves)}
             until_pulled.enter_context(self.installed(point))
             try:
                 outputs = self.call(point)
@@ -200,24 +182,25 @@ class Graph:
                     raise
                 # A forward that differentiates by an input itself cannot be run with it frozen.
                 recorded = {n: tensor.requires_grad_() for n, tensor in self._frozen(at, names).items()}
-                again = {**at, **recorded, **self._given(leaves)}
+                again = {**at, **recorded, **self.given(leaves)}
                 until_pulled.enter_context(self.installed(again))
                 with self.randomness.replayed(replay):
                     outputs = self.call(again)
             named = named_outputs(Torch(), outputs)
             self.strangers.look(leaves, named)
+            self.rules.look(named)
             yield leaves, named
 
     def _frozen(self, at: Arrays, names: Sequence[str]) -> dict[str, Tensor]:
         """The inputs that are not differentiated by, in memory of their own."""
         return {n: same_layout(at[n]) for n in self.differentiable if n not in names and n in self.arguments.arrays}
 
-    def _given(self, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def given(self, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A forward may work in place on what it is given, which autograd forbids on a leaf."""
         return {n: fresh(leaf) if n in self.arguments.arrays else leaf for n, leaf in leaves.items()}
 
 
-def _pulled(
+def pulled_from(
     leaves: Mapping[str, Tensor], outputs: Mapping[str, Tensor], cotangents: Arrays, **options: bool
 ) -> Sequence[Tensor | None]:
     pulled = [n for n, output in outputs.items() if output.requires_grad and n in cotangents]
@@ -243,6 +226,6 @@ def _once_differentiable(gradient: Tensor) -> bool:
     return any(node.name() == "torch::autograd::Error" for node in nodes_of({"": gradient}))
 
 
-def _dense(leaves: Mapping[str, Tensor], gradients: Sequence[Tensor | None]) -> Gradients:
+def dense(leaves: Mapping[str, Tensor], gradients: Sequence[Tensor | None]) -> Gradients:
     pairs = zip(leaves, gradients, strict=True)
     return {n: g.to_dense() if g is not None and g.is_sparse else g for n, g in pairs}

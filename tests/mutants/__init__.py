@@ -15,6 +15,7 @@ from tests.mutants.question_frozen_subsets import FROZEN_SUBSETS
 from tests.mutants.question_layout import LAYOUT
 from tests.mutants.question_linearity import LINEARITY
 from tests.mutants.question_poison import POISON
+from tests.mutants.question_vmap import VMAP
 from tests.mutants.reference_edits import REFERENCE_EDITS
 from tests.mutants.reference_images import REFERENCE_IMAGES
 from tests.mutants.reference_layers import REFERENCE_LAYERS
@@ -33,6 +34,7 @@ ONE_QUESTION_ONLY: tuple[Mutant, ...] = (
     *ADJOINT,
     *POISON,
     *FROZEN_SUBSETS,
+    *VMAP,
 )
 """Mutants that pass every question but their own."""
 

@@ -1,0 +1,170 @@
+"""Is a part's own rule for vmap right: are outputs and gradients of a mapped call those of one call a point?
+
+A rule is given an axis for each input, or None for one that is not mapped, and must mind both. Tests usually map every
+input along its first axis. Asked only where a part brings a rule: one that the library makes itself is not in question.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedError, another_point, passed
+from gradcheck_kit.checks.rounding import FACTOR, MORE, Place, differing, outputs_differ
+from gradcheck_kit.differences.probe import at_dithered_point
+from gradcheck_kit.report import Finding
+from gradcheck_kit.space import Array, Arrays, Library, norm_of_difference
+from gradcheck_kit.subject import BudgetSpentError, Vectorised, VectorisedRuleError
+from gradcheck_kit.verdict import Verdict, of_ratio
+
+QUESTION = "vmap"
+CAUSE = "vmap-rule"
+ALONE = 8  # up to here every input is once the only one mapped; of more, so many are drawn
+
+
+def applies(vectorised: Vectorised | None) -> bool:
+    """Whether a part with a rule was seen to run."""
+    return vectorised is not None and bool(vectorised.rules())
+
+
+def ask(examination: Examination) -> list[Finding]:
+    """A finding for every input whose gradient is another one in a mapped call, or for what is wrong before that."""
+    vectorised = examination.subject.vectorised
+    if vectorised is None:
+        raise NotAskedError("torch only")
+    points = _two_points(examination)
+    u = [examination.cotangents(generator=examination.aside(f"{QUESTION}: {i}")) for i in range(len(points))]
+    for mapping in _mappings(examination):
+        at = [{**points[0], **{name: point[name] for name in mapping.names}} for point in points]
+        singly = _Calls.one_by_one(examination, at, u, mapping.names)
+        if not applies(vectorised):
+            raise NotAskedError("no vmap rule")
+        findings = _compared(examination, vectorised, at, u, mapping, singly)
+        if findings:
+            return findings
+    return [passed(QUESTION, f"mapped calls agree with single ones, by the vmap rule of {_named(vectorised)}")]
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    """Which of the inputs are mapped, along their first or their last axis."""
+
+    names: tuple[str, ...]
+    last: bool
+    of: int
+
+    @property
+    def input(self) -> str:
+        """Where it is wrong, if it is."""
+        return self.names[0] if len(self.names) == 1 else "every input"
+
+    def __str__(self) -> str:
+        which = self.input + (" alone" if len(self.names) < self.of else "")
+        return f"{which} mapped along {'its last' if self.last else 'its first'} axis"
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Outputs, and gradients as a mapped call has them: stacked where mapped, summed where not."""
+
+    outputs: Arrays
+    gradients: Gradients
+
+    @classmethod
+    def one_by_one(
+        cls, examination: Examination, points: Sequence[Arrays], u: Sequence[Arrays], mapped: Sequence[str]
+    ) -> "_Calls":
+        library, subject = examination.library, examination.subject
+        forwards = [_copied(library, subject.forward(point)) for point in points]
+        pulled = [examination.pulled(point, each) for point, each in zip(points, u, strict=True)]
+        outputs = {n: library.stacked([each[n] for each in forwards]) for n in forwards[0]}
+        gradients: dict[str, Array | None] = {}
+        for name in subject.differentiable:
+            found = [g for each in pulled if (g := each.get(name)) is not None]
+            if len(found) < len(points):
+                gradients[name] = None
+            elif name in mapped:
+                gradients[name] = library.stacked(found)
+            else:
+                gradients[name] = examination.combined([(1.0, {name: g}) for g in found])[name]
+        return cls(outputs, gradients)
+
+
+def _two_points(examination: Examination) -> list[Arrays]:
+    """The point and one of other values beside it; twice the same where the forward raises there."""
+    here, there = examination.subject.point, another_point(examination.subject, examination.aside(QUESTION))
+    try:
+        outputs = examination.subject.forward(there)
+    except BudgetSpentError:
+        raise
+    except Exception:
+        return [here, here]
+    return [here, there if examination.finite(outputs) else here]
+
+
+def _mappings(examination: Examination) -> list[_Mapping]:
+    """If there are several inputs each alone, along the last axis; every input, along the first and the last."""
+    names = examination.subject.differentiable
+    together = [_Mapping(names, last, len(names)) for last in (False, True)]
+    if len(names) == 1:
+        return together
+    chosen = list(names)
+    if len(names) > ALONE:
+        drawn = examination.aside(f"{QUESTION}: which").choice(len(names), ALONE, replace=False)
+        chosen = [names[int(i)] for i in sorted(drawn)]
+    return [*(_Mapping((name,), True, len(names)) for name in chosen), *together]
+
+
+def _compared(
+    examination: Examination,
+    vectorised: Vectorised,
+    points: Sequence[Arrays],
+    u: Sequence[Arrays],
+    mapping: _Mapping,
+    singly: _Calls,
+) -> list[Finding]:
+    rule = _named(vectorised)
+    try:
+        mapped = _Calls(*vectorised.pulled(points, u, mapping.names, mapping.last))
+    except VectorisedRuleError as error:
+        message = f"the vmap rule of {rule} cannot be used with {mapping}: {error}"
+        return [Finding(QUESTION, Verdict.FAIL, message, mapping.input, cause=CAUSE)]
+    except BudgetSpentError:
+        raise
+    except Exception as error:
+        words = (str(error).splitlines() or [""])[0][:120]
+        raise NotAskedError(f"what is around the rule of {rule} raises, {type(error).__name__}: {words}") from None
+    if _other_outputs(examination, points, mapped.outputs, singly.outputs):
+        message = (
+            f"with {mapping} the outputs are not those of single calls; look at in_dims in the vmap rule of {rule}"
+        )
+        return [Finding(QUESTION, Verdict.FAIL, message, mapping.input, cause=CAUSE)]
+    wrong = differing(examination, singly.gradients, mapped.gradients, Place(points[0], u[0], inputs=True))
+    message = "with {} the gradient of {} is not that of single calls; look at the vmap rule of {}"
+    return [
+        Finding(QUESTION, of_ratio(ratio), message.format(mapping, name, rule), input=name, cause=CAUSE)
+        for name, ratio in wrong.items()
+    ]
+
+
+def _other_outputs(examination: Examination, points: Sequence[Arrays], one: Arrays, other: Arrays) -> bool:
+    """Whether they differ by more than rounding explains, such as that of a sum taken in another order."""
+    library = examination.library
+    if {n: library.shape(y) for n, y in one.items()} != {n: library.shape(y) for n, y in other.items()}:
+        return True
+    if not outputs_differ(examination, one, other):
+        return False
+    generator, forward = examination.aside(f"{QUESTION}: dithers"), examination.subject.forward
+    noise = dict.fromkeys(other, 0.0)
+    for _ in range(MORE):
+        again = [_copied(library, at_dithered_point(library, generator, point, forward)) for point in points]
+        for n in noise:
+            moved = library.stacked([each[n] for each in again])
+            noise[n] = max(noise[n], norm_of_difference(library, moved, other[n]))
+    return any(not norm_of_difference(library, one[n], y) <= FACTOR * noise[n] for n, y in other.items())
+
+
+def _copied(library: Library, outputs: Arrays) -> Arrays:
+    return {n: library.copy(y) for n, y in outputs.items()}
+
+
+def _named(vectorised: Vectorised) -> str:
+    return ", ".join(vectorised.rules())

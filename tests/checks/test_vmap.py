@@ -1,0 +1,118 @@
+"""A Function's own vmap rule: wrong ones are found whichever inputs are mapped, right ones are not accused."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+
+import gradcheck_kit as gk
+from gradcheck_kit.verdict import Verdict
+from tests.mutants.question_vmap import (
+    Generated,
+    LooksAtValues,
+    MindsNoAxis,
+    MindsNoNone,
+    SaysAnotherAxis,
+    StopsTheGradient,
+    Weighted,
+    WithoutSetupContext,
+)
+
+SIZES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class WithoutRule(Weighted):
+    vmap = Function.vmap
+
+
+class Layer(nn.Module):
+    """A module around one of the Functions, with a parameter and a buffer that it counts in, if it is to."""
+
+    def __init__(self, function: type[Function], counts: bool = False) -> None:
+        super().__init__()
+        self.function, self.counts = function, counts
+        self.W = nn.Parameter(drawn(2, 3))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Any:
+        if self.counts:
+            self.seen += x.sum()
+        return self.function.apply(x, self.W).tanh()  # type: ignore[no-untyped-call]
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def asked(report: gk.Report) -> bool:
+    return "vmap" in {finding.question for finding in report.findings}
+
+
+@pytest.mark.parametrize("dtype", SIZES.values(), ids=SIZES)
+def test_a_right_rule_is_asked_and_passes(dtype: torch.dtype) -> None:
+    for report in (
+        gk.examine(Weighted, drawn(3, dtype=dtype), drawn(2, 3, dtype=dtype)),
+        gk.examine(Generated, drawn(2, 3, dtype=dtype)),
+        gk.examine(Generated, drawn(dtype=dtype)),
+        gk.examine(lambda x, W: Weighted.apply(x, W).exp(), drawn(3, dtype=dtype), drawn(2, 3, dtype=dtype)),
+    ):
+        assert report.verdict is Verdict.PASS, report
+        assert asked(report)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (MindsNoAxis, "last axis"),
+        (MindsNoNone, "with x alone mapped"),
+        (StopsTheGradient, "the gradient of W is not that of single calls"),
+        (SaysAnotherAxis, "the outputs are not those of single calls"),
+    ],
+)
+def test_a_wrong_rule_is_found_by_this_question_alone(function: type[Function], said: str) -> None:
+    report = gk.examine(function, drawn(3), drawn(2, 3))
+    assert report.verdict is Verdict.FAIL
+    assert {(f.question, f.cause) for f in report.findings if f.verdict is Verdict.FAIL} == {("vmap", "vmap-rule")}
+    assert said in " ".join(str(report).split())
+    assert "the rule for vmap is wrong" in str(report)
+    assert f"the vmap rule of {function.__name__}" in " ".join(str(report).split())
+
+
+@pytest.mark.parametrize(
+    ("function", "said"), [(LooksAtValues, "calling .item() on a Tensor"), (WithoutSetupContext, "setup_context")]
+)
+def test_a_generated_rule_that_cannot_be_used_is_wrong(function: type[Function], said: str) -> None:
+    report = gk.examine(function, drawn(3))
+    assert [(f.question, f.verdict) for f in report.findings][-1] == ("vmap", Verdict.FAIL)
+    assert said in " ".join(str(report).split())
+
+
+def test_nothing_is_said_where_there_is_no_rule() -> None:
+    report = gk.examine(WithoutRule, drawn(3), drawn(2, 3))
+    assert report.verdict is Verdict.PASS
+    assert "vmap" not in str(report)
+    by_name = gk.examine(WithoutRule, drawn(3), drawn(2, 3), questions=["directional", "vmap"])
+    assert "vmap (no vmap rule)" in by_name.not_asked
+
+
+def test_a_module_is_mapped_with_its_parameters() -> None:
+    assert asked(gk.check(Layer(Weighted), drawn(3)))
+    report = gk.examine(Layer(StopsTheGradient), drawn(3))
+    assert "the gradient of W" in str(report)
+
+
+def test_what_lies_around_the_rule_is_no_fault_of_it() -> None:
+    report = gk.examine(Layer(Weighted, counts=True), drawn(3))
+    assert report.verdict is Verdict.PASS
+    assert any(item.startswith("vmap (what is around the rule of Weighted raises") for item in report.not_asked)
+
+
+def test_a_mapped_call_leaves_the_module_and_its_arguments_as_they_were() -> None:
+    layer, x = Layer(Weighted), drawn(3)
+    before = {n: t.clone() for n, t in layer.state_dict().items()}
+    gk.check(layer, x, questions=["directional", "vmap"])
+    assert all(torch.equal(t, before[n]) for n, t in layer.state_dict().items())
+    assert torch.equal(x, drawn(3))
+    assert layer.W.grad is None
