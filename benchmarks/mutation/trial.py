@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -221,7 +221,8 @@ def try_mutants(
         RuntimeError: the tests could not be collected, or one fails without any mutant.
     """
     trials = Trials(mutants, report, workers=workers, hints=hints)
-    status = pytest.main([*tests, *OPTIONS, f"--hypothesis-profile={FIRST_FAILURE}"], plugins=[trials])
+    with redirect_stdout(sys.stderr):  # where the page is written to, pytest's own words have no place
+        status = pytest.main([*tests, *OPTIONS, f"--hypothesis-profile={FIRST_FAILURE}"], plugins=[trials])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise RuntimeError(f"pytest ended with status {status}: see above")
 
