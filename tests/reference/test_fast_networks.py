@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import gradcheck_kit as gk
 from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
-from reference_impls.fast import FastLeNet, FastMLP, InPlaceSGD, seldom_zero_first
+from reference_impls.fast import FastLeNet, FastMLP, InPlaceAdam, InPlaceSGD, seldom_zero_first
 from reference_impls.fast.classifier import BATCH_SIZES_KEPT
 from reference_impls.fast.convolution import StripConvolution
 from reference_impls.fast.cross_entropy import CrossEntropy
@@ -23,7 +23,7 @@ from reference_impls.fast.pooling import PairPool
 from reference_impls.fast.sparse_affine import SparseAffine
 from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.networks import MLP, LeNet
-from reference_impls.optimizers import SGD
+from reference_impls.optimizers import SGD, Adam
 
 Array = npt.NDArray[Any]
 ULPS = 256  # of float rounding, of the largest gradient or 1: products of up to some hundred terms
@@ -363,12 +363,15 @@ def most_memory_of_a_step(network: Any, optimizer: Any, x: Array, labels: Array)
     ],
     ids=["MLP", "MLP, zeros left out", "LeNet"],
 )
-def test_a_step_allocates_no_array(make: Callable[[], Any], rows: int, twin: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize(("optimizer", "readable"), [(InPlaceSGD, SGD), (InPlaceAdam, Adam)], ids=["SGD", "Adam"])
+def test_a_step_allocates_no_array(
+    make: Callable[[], Any], rows: int, twin: Callable[[Any], Any], optimizer: Any, readable: Any
+) -> None:
     network = make()
     x, labels = batch_for(network, rows)
     fast = twin(network)
-    assert most_memory_of_a_step(network, SGD(network.params, 0.01), x, labels) > 4 * NUMPYS_BUFFERS
-    assert most_memory_of_a_step(fast, InPlaceSGD(fast.params, 0.01), x, labels) < NUMPYS_BUFFERS
+    assert most_memory_of_a_step(network, readable(network.params, 0.01), x, labels) > 4 * NUMPYS_BUFFERS
+    assert most_memory_of_a_step(fast, optimizer(fast.params, 0.01), x, labels) < NUMPYS_BUFFERS
 
 
 # --- the protocol ---

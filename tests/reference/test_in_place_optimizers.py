@@ -1,17 +1,24 @@
-"""InPlaceSGD is SGD to the last bit, whatever the shapes, the options and the arrays that bring the gradients."""
+"""An optimizer in place is the readable one to the last bit, whatever the shapes, the options and the arrays."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from reference_impls.fast import InPlaceSGD
-from reference_impls.fast.sgd import BLOCK
+from reference_impls.fast import InPlaceAdam, InPlaceAdamW, InPlaceSGD
+from reference_impls.fast.in_place import InPlace
 from reference_impls.fast.sparse_rows import SparseRows
-from reference_impls.optimizers import SGD
+from reference_impls.optimizers import SGD, Adam, AdamW
+from reference_impls.optimizers.optimizer import Optimizer
 
 Array = npt.NDArray[Any]
+Make = Callable[..., Optimizer]
+
+BLOCK = InPlace.block
 
 SHAPES = {
     "0-d": (),
@@ -29,6 +36,13 @@ OPTIONS: list[dict[str, Any]] = [
     {"momentum": 0.9, "nesterov": True},
     {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
 ]
+OF_ADAM: list[dict[str, Any]] = [{}, {"weight_decay": 0.01}, {"amsgrad": True}, {"betas": (0.5, 0.0), "eps": 0.1}]
+PAIRS: list[tuple[Make, Make, dict[str, Any]]] = [
+    *((InPlaceSGD, SGD, options) for options in OPTIONS),
+    *((InPlaceAdam, Adam, options) for options in OF_ADAM),
+    *((InPlaceAdamW, AdamW, options) for options in OF_ADAM),
+]
+every_pair = pytest.mark.parametrize(("fast", "readable", "options"), PAIRS, ids=str)
 
 
 def arrays(rng: np.random.Generator, dtype: Any) -> dict[str, Array]:
@@ -37,12 +51,14 @@ def arrays(rng: np.random.Generator, dtype: Any) -> dict[str, Array]:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("same_arrays", [True, False], ids=["the same arrays", "new arrays"])
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_every_step_is_sgds_to_the_last_bit(options: dict[str, Any], same_arrays: bool, dtype: Any) -> None:
+@every_pair
+def test_every_step_is_the_readable_one_to_the_last_bit(
+    fast: Make, readable: Make, options: dict[str, Any], same_arrays: bool, dtype: Any
+) -> None:
     rng = np.random.default_rng(0)
     ours = arrays(rng, dtype)
     theirs = {name: array.copy() for name, array in ours.items()}
-    mine, textbook = InPlaceSGD(ours, 0.1, **options), SGD(theirs, 0.1, **options)
+    mine, textbook = fast(ours, 0.1, **options), readable(theirs, 0.1, **options)
     held = {name: np.empty_like(array) for name, array in ours.items()}
     for _ in range(3):
         fresh = arrays(rng, dtype)
@@ -54,6 +70,50 @@ def test_every_step_is_sgds_to_the_last_bit(options: dict[str, Any], same_arrays
         for name, array in ours.items():
             np.testing.assert_array_equal(array, theirs[name])
             np.testing.assert_array_equal(held[name], fresh[name], err_msg="gradients are only read")
+    kept = textbook.state_dict()
+    assert mine.state_dict().keys() == kept.keys()
+    for name, array in mine.state_dict().items():
+        np.testing.assert_array_equal(array, kept[name])
+
+
+@every_pair
+@pytest.mark.parametrize(
+    "again",
+    [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))],
+    ids=["deepcopy", "pickle"],
+)
+def test_a_copy_goes_on_as_the_original_would(again: Any, fast: Make, readable: Make, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    ours, grads = arrays(rng, np.float64), arrays(rng, np.float64)
+    theirs = {name: array.copy() for name, array in ours.items()}
+    mine, textbook = fast(ours, 0.1, **options), readable(theirs, 0.1, **options)
+    mine.step(grads)
+    copied, their_grads, params = again((mine, grads, ours))
+    before = {name: array.copy() for name, array in ours.items()}
+    copied.step(their_grads)
+    for _ in range(2):
+        textbook.step(grads)
+    for name, array in params.items():
+        np.testing.assert_array_equal(array, theirs[name])
+        np.testing.assert_array_equal(ours[name], before[name], err_msg="the original stays")
+
+
+@every_pair
+def test_a_state_that_is_loaded_is_gone_on_from(fast: Make, readable: Make, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    ours, grads = arrays(rng, np.float64), arrays(rng, np.float64)
+    mine = fast(ours, 0.1, **options)
+    mine.step(grads)
+    start, kept = {name: array.copy() for name, array in ours.items()}, mine.state_dict()
+    mine.step(grads)
+    after = {name: array.copy() for name, array in ours.items()}
+    for other in (mine, fast(ours, 0.1, **options), readable(ours, 0.1, **options)):
+        for name, array in start.items():
+            ours[name][...] = array
+        other.load_state_dict(kept)
+        other.step(grads)
+        for name, array in after.items():
+            np.testing.assert_array_equal(ours[name], array)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
