@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 
 from reference_impls.fast.cross_entropy import CrossEntropy
+from reference_impls.fast.large_pages import LargePages
 from reference_impls.layers.arguments import cotangent_array, float_array, same_dtype
 from reference_impls.layers.layer import Array
 from reference_impls.networks.classifier import Classifier
@@ -53,7 +54,10 @@ class FastClassifier(ABC, Generic[Buffers]):
             )
         self.network = network
         self.params = network.params
-        self.grads: dict[str, Array] = {name: np.zeros(p.shape, p.dtype) for name, p in self.params.items()}
+        pages = LargePages()
+        self.grads: dict[str, Array] = {name: pages.empty(p.shape, p.dtype) for name, p in self.params.items()}
+        for gradient in self.grads.values():
+            gradient.fill(0)
         self._of_batch: dict[Any, tuple[tuple[int, ...], Buffers]] = {}  # and the shape of its rows
         self._latest: Buffers | None = None
         self._has_loss = False

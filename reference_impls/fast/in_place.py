@@ -1,5 +1,6 @@
 """An optimizer that allocates nothing in a step, and walks through large arrays in blocks that stay in the cache."""
 
+import math
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class InPlace(Optimizer):
     _known_options: tuple[bool, ...]
     _known: list[Array | None]
     _blocks: list[Rows]
+    _scratch: Array
 
     def __init__(self, params: Mapping[str, Array], *hyperparameters: Any, **options: Any) -> None:
         """As the readable optimizer."""
@@ -85,6 +87,7 @@ class InPlace(Optimizer):
 
     def _forget(self) -> None:
         self._known_options, self._known, self._blocks = (), [], []
+        self._scratch = np.empty(0, np.uint8)
 
     def _knows(self, grads: Mapping[str, Array]) -> bool:
         """Whether these are the arrays and the options of the step before, and the parameters may be written to."""
@@ -110,12 +113,19 @@ class InPlace(Optimizer):
         kept = {kind: np.atleast_1d(own[kind]) for kind in kinds}
         end = self._end(name, gradient) if gradient.ndim else 1
         at_once = max(1, self.block * len(p) // max(1, p.size))
-        scratch = np.empty((2, min(end, at_once), *p.shape[1:]), p.dtype)
+        scratch = self._scratch_of((2, min(end, at_once), *p.shape[1:]), p.dtype)
         for start in range(0, end, at_once):
             rows = slice(start, min(start + at_once, end))
             s, t = scratch[:, : end - start]
             yield Rows(p[rows], g[rows], {kind: array[rows] for kind, array in kept.items()}, s, t, fresh)
 
+    def _scratch_of(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """The same memory for every parameter: what one has used is in the cache for the next."""
+        size = math.prod(shape) * dtype.itemsize
+        if size > len(self._scratch):
+            self._scratch = np.empty(size, np.uint8)
+        return self._scratch[:size].view(dtype).reshape(shape)
+
     def __getstate__(self) -> dict[str, Any]:
         # Copies of views would no longer be views of the copies.
-        return {**self.__dict__, "_known": [], "_blocks": []}
+        return {**self.__dict__, "_known": [], "_blocks": [], "_scratch": np.empty(0, np.uint8)}

@@ -8,7 +8,8 @@ The textbook (``reference_impls.networks.MLP``), for every hidden layer i with `
 ``dz_i = dh_i * (z_i > 0)``.
 
 1. Every array of a batch has the same shape in every step. So all are allocated once, and ``out=`` writes into them;
-   ``dW_i`` and ``db_i`` are written straight into ``grads``.
+   ``dW_i`` and ``db_i`` are written straight into ``grads``. They lie in ``large_pages``. The fewer they are, the
+   more of them the cache holds from one use to the next: what the forward needs for a moment lies where ``dh`` will.
 2. ReLU may overwrite its input: ``h_i > 0`` exactly where ``z_i > 0``, so its backward does not need z. The product,
    z and h are one array after another in the same memory, and so are ``dh_i`` and ``dz_i``.
 3. Nobody asks for the gradient of x in training: ``dh_0``, one of the three large products of the first layer, falls
@@ -31,6 +32,7 @@ import numpy as np
 from reference_impls.fast.affine import Affine, DenseAffine
 from reference_impls.fast.classifier import FastClassifier
 from reference_impls.fast.cross_entropy import CrossEntropy
+from reference_impls.fast.large_pages import LargePages
 from reference_impls.fast.sparse_affine import SparseAffine
 from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.layers.arguments import batch_of_rows, integer
@@ -97,12 +99,14 @@ class FastMLP(FastClassifier[Memory]):
     def _allocate(self, rows: int, dtype: np.dtype[Any]) -> Memory:
         *hidden, classes = (self.params[W].shape[1] for W, _ in self._layers)
         shapes = [(0, 0), *((rows, units) for units in hidden)]
+        pages = LargePages()
+        dh = [pages.empty(shape, dtype) for shape in shapes]
         return Memory(
-            h=[np.empty(shape, dtype) for shape in shapes],
-            dh=[np.empty(shape, dtype) for shape in shapes],
+            h=[pages.empty(shape, dtype) for shape in shapes],
+            dh=dh,
             zeros=[np.zeros(shape[1], dtype) for shape in shapes],
-            positive=[np.empty(shape, np.bool_) for shape in shapes],
-            affine=[self._first(rows, dtype), *(DenseAffine(rows, dtype) for _ in hidden)],
+            positive=[pages.empty(shape, np.dtype(np.bool_)) for shape in shapes],
+            affine=[self._first(rows, pages, dh), *(DenseAffine(rows, dtype) for _ in hidden)],
             cross_entropy=CrossEntropy(classes, rows, dtype),
         )
 
@@ -130,9 +134,9 @@ class FastMLP(FastClassifier[Memory]):
                 dz = np.multiply(dh[i], memory.positive[i], out=dh[i])
         return np.matmul(dz, self.params["0.W"].T) if of_input else None
 
-    def _first(self, rows: int, dtype: np.dtype[Any]) -> Affine:
+    def _first(self, rows: int, pages: LargePages, dh: list[Array]) -> Affine:
         sparse = self.sparse_rows.get("0.W")
-        return DenseAffine(rows, dtype) if sparse is None else SparseAffine(rows, sparse)
+        return DenseAffine(rows, self.dtype) if sparse is None else SparseAffine(rows, sparse, pages, dh[1])
 
     def _checked(self, dense_inputs: object) -> int:
         checked = integer("FastMLP", "dense_inputs", dense_inputs, "an integer, or leave it out")

@@ -16,6 +16,7 @@ In a batch of 100 images of MNIST a third of the pixels are dark in every image.
 
 import numpy as np
 
+from reference_impls.fast.large_pages import LargePages
 from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.layers.layer import Array
 
@@ -52,17 +53,20 @@ def seldom_zero_first(x: Array, batch: int) -> tuple[Array, int]:
 class SparseAffine:
     """The layer for one batch size. Its ``dW`` is the array of the ``SparseRows`` that it was made with."""
 
-    def __init__(self, rows: int, gradient: SparseRows) -> None:
-        """Allocate for x (rows, inputs), where ``gradient`` is that of W (inputs, units)."""
+    def __init__(self, rows: int, gradient: SparseRows, pages: LargePages, scratch: Array) -> None:
+        """Allocate in ``pages`` for x (rows, inputs), where ``gradient`` is that of W (inputs, units).
+
+        ``scratch`` (rows, units) is overwritten by every forward.
+        """
         inputs, units = gradient.array.shape
         dense, dtype = gradient.dense, gradient.array.dtype
         longest = inputs - dense + 1
         self._gradient, self._dense = gradient, dense
         self._bits = np.empty(inputs - dense, f"u{dtype.itemsize}")
-        self._z = np.empty((rows, units), dtype)
-        self._x_memory = np.empty(rows * longest, dtype)
-        self._W_memory = np.empty((longest, units), dtype)
-        self._dW_memory = np.empty((longest, units), dtype)
+        self._z_of_tail = scratch
+        self._x_memory = pages.empty((rows * longest,), dtype)
+        self._W_memory = pages.empty((longest, units), dtype)
+        self._dW_memory = pages.empty((longest, units), dtype)
         self._tail, self._x_tail = np.empty(0, np.intp), self._x_memory
 
     def forward(self, x: Array, W: Array, b: Array, out: Array) -> None:
@@ -76,7 +80,7 @@ class SparseAffine:
         W_tail[0] = b
         W.take(tail, axis=0, out=W_tail[1:], mode="clip")  # the default mode copies `out` first
         np.matmul(x[:, : self._dense], W[: self._dense], out=out)
-        np.add(out, np.matmul(x_tail, W_tail, out=self._z), out=out)
+        np.add(out, np.matmul(x_tail, W_tail, out=self._z_of_tail), out=out)
 
     def gradients(self, x: Array, dz: Array, dW: Array, db: Array) -> None:
         """As ``Affine.gradients``; the rows of ``dW`` that belong to columns of zeros are zero."""
