@@ -91,7 +91,8 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
             1e-6, 1e-2, 0.1, 0.3 for float64, float32, float16, bfloat16, and 3e-3 for float32 beside a float64 forward.
         questions: the names of the questions to ask, by default all of `gradcheck_kit.engine.QUESTIONS` of this order;
             "kink" is asked only by name.
-        order: 2 to ask of the gradient's own gradient too (torch), by the question "double-backward".
+        order: 2 to ask of the gradient's own gradient too (torch), by the inputs and by the cotangents: the question
+            "double-backward".
         reference: what is differentiated where an input has fewer digits than float64: by default the forward in
             float64 if it can be evaluated so; "float64" to insist on that, "native" for the forward as it is, or a
             function of the same inputs (and parameters, by keyword) that is evaluated in float64.

@@ -93,7 +93,7 @@ class Recorded:
         interleaved: (point, elsewhere, cotangents, names) → the gradients at the point, of a backward that runs only
             after another forward elsewhere.
         gradient: (cotangents, names) → the subject that the gradients of these inputs are: its inputs are this
-            subject's, its outputs their gradients, its pullback the double backward.
+            subject's and the cotangents, its outputs their gradients, its pullback the double backward.
     """
 
     partial: Callable[[Arrays, Arrays, Sequence[str]], Mapping[str, Array | None]]

@@ -138,25 +138,27 @@ class Graph:
         return {n: t.detach() for n, t in pushed.items() if t is not None}
 
     def gradient(self, point: Arrays, cotangents: Arrays, names: Sequence[str]) -> Subject:
-        """The gradients of `names` at fixed cotangents as a function; its pullback is a double backward."""
+        """The gradients of `names` as a function of the point and the cotangents; its pullback is a double backward."""
+        given = {f"the cotangent of {n}": u for n, u in cotangents.items()}
 
         def pulled(at: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            leaves = {n: at[n] if at[n].requires_grad else at[n].detach().requires_grad_() for n in names}
-            inner = {**at, **self.given(leaves)}
-            with self.installed(inner):
-                return of_gradient(leaves, named_outputs(Torch(), self.call(inner)))
-
-        def of_gradient(leaves: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            leaves = {n: _leaf(at[n]) for n in names}
             # Only a cotangent that requires a gradient makes once_differentiable leave its mark.
-            u = {n: cotangent.detach().requires_grad_() for n, cotangent in cotangents.items()}
-            gradients = pulled_from(leaves, outputs, u, create_graph=True)
+            u = {n: _leaf(at[name]) for n, name in zip(cotangents, given, strict=True)}
+            inner = {**{n: at[n] for n in point}, **self.given(leaves)}
+            with self.installed(inner):
+                gradients = pulled_from(leaves, named_outputs(Torch(), self.call(inner)), u, create_graph=True)
             if any(_once_differentiable(g) for g in gradients if g is not None):
                 raise RuntimeError("a part of it is marked once_differentiable")
             found = zip(names, gradients, strict=True)
             return {f"the gradient of {n}": torch.zeros_like(leaves[n]) if g is None else g for n, g in found}
 
-        again = replace(self, title=f"the gradient of {self.title}", call=pulled)
-        return Subject(again.title, Torch(), point, tuple(names), again.forward, again.pullback)
+        def installed(at: Mapping[str, Tensor]) -> AbstractContextManager[None]:
+            return self.installed({n: at[n] for n in point})
+
+        title, differentiable = f"the gradient of {self.title}", (*self.differentiable, *given)
+        again = replace(self, title=title, call=pulled, differentiable=differentiable, installed=installed)
+        return Subject(title, Torch(), {**point, **given}, (*names, *given), again.forward, again.pullback)
 
     def as_recorded(self, point: Arrays) -> Recorded:
         """What the questions may ask of the graph at a point."""
@@ -219,6 +221,11 @@ def pulled_from(
             raise
         raise MalformedGradientError(str(error)) from error
     return found
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    """The tensor where it is recorded, else one that is."""
+    return tensor if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
 def _once_differentiable(gradient: Tensor) -> bool:

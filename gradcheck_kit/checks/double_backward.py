@@ -1,6 +1,7 @@
 """Is the gradient itself differentiated rightly: does a backward through the backward agree with differences of it?
 
-The gradient at a fixed cotangent is a function like any other; it is asked what every function is asked.
+The gradient is a function of the point and of the cotangent like any other, and is asked what every function is asked.
+By the cotangent too: what depends on this output goes on from here, and its second derivative comes through there.
 """
 
 from dataclasses import replace
@@ -19,13 +20,13 @@ def ask(examination: Examination) -> list[Finding]:
     recorded = examination.subject.recorded
     if recorded is None:
         raise NotAskedError("torch only")
-    names, point = examination.subject.differentiable, examination.subject.point
-    cotangents = examination.cotangents(generator=examination.aside(f"{QUESTION}: fixed"))
+    names = examination.subject.differentiable
+    cotangents = examination.cotangents(generator=examination.aside(f"{QUESTION}: cotangents"))
     gradient = recorded.gradient(cotangents, names)
     try:
-        outputs = dict(gradient.forward(point))
+        outputs = dict(gradient.forward(gradient.point))
         again = Examination(gradient, outputs, examination.aside(QUESTION), examination.require)
-        gradient.pullback(point, again.cotangents())
+        gradient.pullback(gradient.point, again.cotangents())
     except RuntimeError as error:  # once_differentiable, or an operator without a second derivative
         first = (str(error).splitlines() or [""])[0]
         message = f"the backward cannot be differentiated: {first}"

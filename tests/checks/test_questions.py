@@ -80,8 +80,17 @@ class ExpCutsItsBackward(RightExp):
         return u * ctx.saved_tensors[0].detach()
 
 
+class ExpCutsItsCotangent(RightExp):
+    """Wrong in whatever goes on from its output: the second derivative of sin(exp(x)) lacks −sin(exp(x))·exp(x)²."""
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> Tensor:
+        return u.detach() * ctx.saved_tensors[0]
+
+
 @pytest.mark.parametrize(
-    ("function", "verdict"), [(RightExp, PASS), (ExpCutsItsBackward, FAIL), (SquareOnce, INCONCLUSIVE)]
+    ("function", "verdict"),
+    [(RightExp, PASS), (ExpCutsItsBackward, FAIL), (ExpCutsItsCotangent, FAIL), (SquareOnce, INCONCLUSIVE)],
 )
 def test_order_2_asks_of_the_double_backward(function: Any, verdict: gk.Verdict) -> None:
     x = torch.linspace(-1, 1, 5, dtype=torch.float64)
@@ -89,6 +98,32 @@ def test_order_2_asks_of_the_double_backward(function: Any, verdict: gk.Verdict)
     report = gk.examine(function, x, order=2)
     assert report.verdict is verdict, report
     assert "double-backward" in {finding.question for finding in report.findings}
+
+
+def test_a_double_backward_cut_off_from_the_cotangent_is_named_so() -> None:
+    report = gk.examine(ExpCutsItsCotangent, torch.linspace(-1, 1, 5, dtype=torch.float64), order=2)
+    (wrong,) = (finding for finding in report.findings if finding.verdict is FAIL)
+    assert (wrong.question, wrong.input, wrong.cause) == (
+        "double-backward",
+        "the cotangent of output",
+        "zero-gradient",
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_the_double_backward_of_several_outputs_in_a_module_is_no_finding(dtype: torch.dtype) -> None:
+    class Twice(torch.nn.Linear):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            y = super().forward(x)
+            return y * y, y.sin().sum(), y.argmax()
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module, x = Twice(3, 2).to(dtype), torch.randn(4, 3).to(dtype)
+    report = gk.examine(module, x, order=2)
+    assert all(finding.verdict is not FAIL for finding in report.findings), report
+    asked = {finding.input for finding in report.findings if finding.question == "double-backward"}
+    assert {"x", "weight", "bias", "the cotangent of output[0]", "the cotangent of output[1]"} <= asked
 
 
 @pytest.mark.parametrize("order", [0, 3, True, "2"])
