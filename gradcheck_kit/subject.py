@@ -58,24 +58,29 @@ class Vectorised:
 
     Attributes:
         rules: → the names of such parts, once a backward was asked for.
-        pulled: (points, cotangents, moving, last) → the outputs and the gradients of one mapped call, with a cotangent
-            for each point. The inputs `moving` are stacked along a new axis, the first one or with `last` the last,
-            and the others are those of the first point. The outputs, and the gradients of `moving`, come with the
-            points along their first axis; the gradients of the others are sums over the points. There are no gradients
-            where an output has not the shape of its cotangents.
+        pulled: (points, cotangents, axes) → the outputs and the gradients of one mapped call, with a cotangent for each
+            point. The inputs in `axes` are stacked along a new axis there, 0 or −1, and the others are those of the
+            first point. The outputs, and the gradients of what is mapped, come with the points along their first axis;
+            the gradients of the others are sums over the points. There are no gradients where an output has not the
+            shape of its cotangents.
 
-    `pulled` raises `VectorisedRuleError` where a rule raises, and anything else where another part cannot be mapped.
+    `pulled` raises `VectorisedRuleLacksError` where a rule says that it is not implemented for this,
+    `VectorisedRuleError` where it raises otherwise, and anything else where another part cannot be mapped.
     """
 
     rules: Callable[[], Sequence[str]]
     pulled: Callable[
-        [Sequence[Arrays], Sequence[Arrays], Sequence[str], bool],
+        [Sequence[Arrays], Sequence[Arrays], Mapping[str, int]],
         tuple[Mapping[str, Array], Mapping[str, Array | None]],
     ]
 
 
 class VectorisedRuleError(Exception):
     """A part's own rule for vmap cannot be used; the message is what was raised, in a few words."""
+
+
+class VectorisedRuleLacksError(Exception):
+    """A part's own rule for vmap says that it is not implemented for what is mapped; the message says how."""
 
 
 class MalformedGradientError(Exception):

@@ -1,7 +1,6 @@
 """The rules for `torch.func.vmap` that the `autograd.Function`s of a recorded forward bring."""
 
 import inspect
-import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,10 +11,9 @@ from torch import Tensor
 from torch.autograd import Function
 
 from gradcheck_kit.adapters.torch_leaves import nodes_of
-from gradcheck_kit.subject import VectorisedRuleError
+from gradcheck_kit.subject import VectorisedRuleError, VectorisedRuleLacksError
 
-OF_A_RULE = re.compile("vmap staticmethod|setup_context|generate_vmap_rule")  # what torch says of a rule it cannot use
-RULE = ("vmap", "forward", "setup_context", "backward")  # the last three are what a generated rule is made of
+APPLY = Function.apply.__func__.__code__  # type: ignore[attr-defined]  # its frame knows which Function is applied
 LONGEST = 200  # characters of what was raised
 
 
@@ -37,21 +35,28 @@ class Rules:
         """`call(*arrays)`, a call under vmap.
 
         Raises:
-            VectorisedRuleError: a rule raised, or torch cannot use it.
+            VectorisedRuleLacksError: a rule raised NotImplementedError.
+            VectorisedRuleError: a rule raised anything else, or torch cannot use it.
         """
         try:
             return call(*arrays)
         except Exception as error:
-            if not OF_A_RULE.search(str(error)) and not self._ran(error.__traceback__):
+            if not self._raised(error.__traceback__):
                 raise
-            said = textwrap.shorten(str(error), LONGEST, placeholder=" …")
-            raise VectorisedRuleError(f"{type(error).__name__}: {said}") from error
+            said = textwrap.shorten(f"{type(error).__name__}: {error}".rstrip(": "), LONGEST, placeholder=" …")
+            lacks = isinstance(error, NotImplementedError)
+            raise (VectorisedRuleLacksError if lacks else VectorisedRuleError)(said) from error
 
-    def _ran(self, traceback: TracebackType | None) -> bool:
-        """Whether a function of a rule is on the stack."""
-        own = {inspect.unwrap(getattr(f, name)).__code__ for f in self._functions or () for name in RULE}
+    def _raised(self, traceback: TracebackType | None) -> bool:
+        """Whether it was raised where a Function with a rule is applied, or in its backward.
+
+        Torch's own words do not tell: it asks any Function for a rule, or for setup_context.
+        """
+        functions = self._functions or ()
+        backwards = {getattr(inspect.unwrap(f.backward), "__code__", None) for f in functions}
         while traceback is not None:
-            if traceback.tb_frame.f_code in own:
+            frame = traceback.tb_frame
+            if frame.f_code in backwards or (frame.f_code is APPLY and frame.f_locals["cls"] in functions):
                 return True
             traceback = traceback.tb_next
         return False

@@ -32,29 +32,28 @@ def stacked(graph: Graph, at: Arrays, moving: Arrays) -> dict[str, Tensor]:
 
 
 def vectorised(
-    graph: Graph, points: Sequence[Arrays], cotangents: Sequence[Arrays], moving: Sequence[str], last: bool
+    graph: Graph, points: Sequence[Arrays], cotangents: Sequence[Arrays], axes: Mapping[str, int]
 ) -> tuple[dict[str, Tensor], Gradients]:
     """The forward and its backward, as `Vectorised.pulled` says."""
-    axis, still = -1 if last else 0, [n for n in graph.differentiable if n not in moving]
-    leaves = {n: torch.stack([p[n].detach() for p in points], axis) for n in moving}
+    still = [n for n in graph.differentiable if n not in axes]
+    leaves = {n: torch.stack([p[n].detach() for p in points], axis) for n, axis in axes.items()}
     leaves |= {n: points[0][n].detach().clone() for n in still}
     u = {n: torch.stack([each[n] for each in cotangents]) for n in cotangents[0]}
-    axes = {n: axis for n in moving}
 
     def pulled() -> tuple[dict[str, Tensor], Gradients]:
         for leaf in leaves.values():
             leaf.requires_grad_()
         given = {**leaves, **graph.given(leaves)}
         at = {**points[0], **{n: given[n] for n in still}}
-        mapped = torch.func.vmap(_at(graph, at), in_dims=(axes,), randomness="same")
-        outputs = mapped({n: given[n] for n in moving})
+        mapped = torch.func.vmap(_at(graph, at), in_dims=(dict(axes),), randomness="same")
+        outputs = mapped({n: given[n] for n in axes})
         fit = all(outputs[n].shape == u[n].shape for n in u)
         return outputs, dense(leaves, pulled_from(leaves, outputs, u)) if fit else {}
 
     with graph.randomness.replayed("pullback"), torch.enable_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)  # of parts without a rule
         outputs, gradients = graph.rules.mapped(pulled)
-    for name in moving:
+    for name, axis in axes.items():
         gradient = gradients.get(name)
         if gradient is not None:
             gradients[name] = gradient.movedim(axis, 0)

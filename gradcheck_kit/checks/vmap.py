@@ -1,10 +1,11 @@
 """Is a part's own rule for vmap right: are outputs and gradients of a mapped call those of one call a point?
 
-A rule is given an axis for each input, or None for one that is not mapped, and must mind both. Tests usually map every
-input along its first axis. Asked only where a part brings a rule: one that the library makes itself is not in question.
+A rule is given an axis for each input, or None for one that is not mapped, and must mind each of them. Tests usually
+map every input along its first axis. What a rule says that it does not implement is no error. Asked only where a part
+brings a rule: one that the library makes itself is not in question.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedError, another_point, passed
@@ -12,7 +13,7 @@ from gradcheck_kit.checks.rounding import FACTOR, MORE, Place, differing, output
 from gradcheck_kit.differences.probe import at_dithered_point
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import Array, Arrays, Library, norm_of_difference
-from gradcheck_kit.subject import BudgetSpentError, Vectorised, VectorisedRuleError
+from gradcheck_kit.subject import BudgetSpentError, Vectorised, VectorisedRuleError, VectorisedRuleLacksError
 from gradcheck_kit.verdict import Verdict, of_ratio
 
 QUESTION = "vmap"
@@ -32,33 +33,49 @@ def ask(examination: Examination) -> list[Finding]:
         raise NotAskedError("torch only")
     points = _two_points(examination)
     u = [examination.cotangents(generator=examination.aside(f"{QUESTION}: {i}")) for i in range(len(points))]
-    for mapping in _mappings(examination):
-        at = [{**points[0], **{name: point[name] for name in mapping.names}} for point in points]
-        singly = _Calls.one_by_one(examination, at, u, mapping.names)
+    lacking, agree = [], 0
+    for names, mappings in _mappings(examination):
+        at = [{**points[0], **{name: point[name] for name in names}} for point in points]
+        singly = _Calls.one_by_one(examination, at, u, names)
         if not applies(vectorised):
             raise NotAskedError("no vmap rule")
-        findings = _compared(examination, vectorised, at, u, mapping, singly)
-        if findings:
-            return findings
-    return [passed(QUESTION, f"mapped calls agree with single ones, by the vmap rule of {_named(vectorised)}")]
+        for mapping in mappings:
+            try:
+                findings = _compared(examination, vectorised, at, u, mapping, singly)
+            except VectorisedRuleLacksError as error:
+                lacking.append(f"{mapping}: {error}")
+                continue
+            if findings:
+                return findings
+            agree += 1
+    return [_agreed(_named(vectorised), agree, lacking)]
+
+
+def _agreed(rule: str, agree: int, lacking: Sequence[str]) -> Finding:
+    if not agree:
+        raise NotAskedError(f"the vmap rule of {rule} is not implemented for {lacking[0]}")
+    said = f"mapped calls agree with single ones, by the vmap rule of {rule}"
+    return passed(QUESTION, f"{said}; not implemented for {lacking[0]}" if lacking else said)
 
 
 @dataclass(frozen=True)
 class _Mapping:
-    """Which of the inputs are mapped, along their first or their last axis."""
+    """Which of the inputs are mapped, along their first axis, 0, or their last, −1."""
 
-    names: tuple[str, ...]
-    last: bool
+    axes: Mapping[str, int]
     of: int
 
     @property
     def input(self) -> str:
         """Where it is wrong, if it is."""
-        return self.names[0] if len(self.names) == 1 else "every input"
+        return next(iter(self.axes)) if len(self.axes) == 1 else "every input"
 
     def __str__(self) -> str:
-        which = self.input + (" alone" if len(self.names) < self.of else "")
-        return f"{which} mapped along {'its last' if self.last else 'its first'} axis"
+        which = self.input + (" alone" if len(self.axes) < self.of else "")
+        first, last = (axis in self.axes.values() for axis in (0, -1))
+        if first and last:
+            return f"{which} mapped along its first and its last axis in turn"
+        return f"{which} mapped along {'its last' if last else 'its first'} axis"
 
 
 @dataclass(frozen=True)
@@ -100,17 +117,21 @@ def _two_points(examination: Examination) -> list[Arrays]:
     return [here, there if examination.finite(outputs) else here]
 
 
-def _mappings(examination: Examination) -> list[_Mapping]:
-    """If there are several inputs each alone, along the last axis; every input, along the first and the last."""
+def _mappings(examination: Examination) -> Iterator[tuple[tuple[str, ...], list[_Mapping]]]:
+    """What is mapped, and how: each alone and all together, along the last and the first axis.
+
+    All together along one and the other in turn, too: a rule may take the first input's axis for everyone's.
+    """
     names = examination.subject.differentiable
-    together = [_Mapping(names, last, len(names)) for last in (False, True)]
-    if len(names) == 1:
-        return together
-    chosen = list(names)
+    chosen = list(names) if len(names) > 1 else []
     if len(names) > ALONE:
         drawn = examination.aside(f"{QUESTION}: which").choice(len(names), ALONE, replace=False)
         chosen = [names[int(i)] for i in sorted(drawn)]
-    return [*(_Mapping((name,), True, len(names)) for name in chosen), *together]
+    for group in (*((name,) for name in chosen), names):
+        ways = [dict.fromkeys(group, -1), dict.fromkeys(group, 0)]
+        if len(group) > 1:
+            ways.append({name: -(i % 2) for i, name in enumerate(group)})
+        yield group, [_Mapping(axes, len(names)) for axes in ways]
 
 
 def _compared(
@@ -123,11 +144,11 @@ def _compared(
 ) -> list[Finding]:
     rule = _named(vectorised)
     try:
-        mapped = _Calls(*vectorised.pulled(points, u, mapping.names, mapping.last))
+        mapped = _Calls(*vectorised.pulled(points, u, mapping.axes))
     except VectorisedRuleError as error:
         message = f"the vmap rule of {rule} cannot be used with {mapping}: {error}"
         return [Finding(QUESTION, Verdict.FAIL, message, mapping.input, cause=CAUSE)]
-    except BudgetSpentError:
+    except (BudgetSpentError, VectorisedRuleLacksError):
         raise
     except Exception as error:
         words = (str(error).splitlines() or [""])[0][:120]

@@ -1,5 +1,6 @@
 """A Function's own vmap rule: wrong ones are found whichever inputs are mapped, right ones are not accused."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
 from tests.mutants.question_vmap import (
     Generated,
+    IsWrongForTheFirstAlone,
     LooksAtValues,
     MindsNoAxis,
     MindsNoNone,
+    Product,
     SaysAnotherAxis,
     StopsTheGradient,
+    TakesOneAxisForAll,
     Weighted,
     WithoutSetupContext,
 )
@@ -25,6 +29,10 @@ SIZES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.b
 
 class WithoutRule(Weighted):
     vmap = Function.vmap
+
+
+class PartialRule(Weighted):
+    vmap = staticmethod(partial(Weighted.vmap))  # type: ignore[assignment]
 
 
 class Layer(nn.Module):
@@ -56,6 +64,7 @@ def test_a_right_rule_is_asked_and_passes(dtype: torch.dtype) -> None:
         gk.examine(Weighted, drawn(3, dtype=dtype), drawn(2, 3, dtype=dtype)),
         gk.examine(Generated, drawn(2, 3, dtype=dtype)),
         gk.examine(Generated, drawn(dtype=dtype)),
+        gk.examine(Product, drawn(3, 3, dtype=dtype), drawn(3, 3, dtype=dtype)),
         gk.examine(lambda x, W: Weighted.apply(x, W).exp(), drawn(3, dtype=dtype), drawn(2, 3, dtype=dtype)),
     ):
         assert report.verdict is Verdict.PASS, report
@@ -69,6 +78,7 @@ def test_a_right_rule_is_asked_and_passes(dtype: torch.dtype) -> None:
         (MindsNoNone, "with x alone mapped"),
         (StopsTheGradient, "the gradient of W is not that of single calls"),
         (SaysAnotherAxis, "the outputs are not those of single calls"),
+        (IsWrongForTheFirstAlone, "with x alone mapped along its first axis"),
     ],
 )
 def test_a_wrong_rule_is_found_by_this_question_alone(function: type[Function], said: str) -> None:
@@ -78,6 +88,46 @@ def test_a_wrong_rule_is_found_by_this_question_alone(function: type[Function], 
     assert said in " ".join(str(report).split())
     assert "the rule for vmap is wrong" in str(report)
     assert f"the vmap rule of {function.__name__}" in " ".join(str(report).split())
+
+
+def test_a_rule_that_takes_one_axis_for_all_is_found_where_they_are_mapped_along_others() -> None:
+    report = gk.examine(TakesOneAxisForAll, drawn(3, 3), drawn(3, 3).T)
+    assert report.verdict is Verdict.FAIL
+    assert "with every input mapped along its first and its last axis in turn" in " ".join(str(report).split())
+
+
+class ForBothAlone(Product):
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], a: Tensor, b: Tensor) -> Any:
+        if None in in_dims:
+            raise NotImplementedError("map both")
+        return Product.vmap(info, in_dims, a, b)
+
+
+class ForNothing(Product):
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], a: Tensor, b: Tensor) -> Any:
+        raise NotImplementedError
+
+
+class WrongForBoth(ForBothAlone):
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], a: Tensor, b: Tensor) -> Any:
+        y, dim = ForBothAlone.vmap(info, in_dims, a, b)
+        return 2 * y, dim
+
+
+def test_what_a_rule_does_not_implement_is_no_error_and_the_rest_is_asked() -> None:
+    a, b = drawn(3, 3), drawn(3, 3).T
+    report = gk.examine(ForBothAlone, a, b)
+    assert report.verdict is Verdict.PASS
+    (said,) = (finding.message for finding in report.findings if finding.question == "vmap")
+    assert "agree" in said
+    assert "not implemented for a alone mapped along its last axis: NotImplementedError: map both" in said
+    nothing = gk.examine(ForNothing, a, b)
+    assert nothing.verdict is Verdict.PASS
+    assert any("the vmap rule of ForNothing is not implemented" in item for item in nothing.not_asked)
+    assert gk.examine(WrongForBoth, a, b).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -107,6 +157,42 @@ def test_what_lies_around_the_rule_is_no_fault_of_it() -> None:
     report = gk.examine(Layer(Weighted, counts=True), drawn(3))
     assert report.verdict is Verdict.PASS
     assert any(item.startswith("vmap (what is around the rule of Weighted raises") for item in report.not_asked)
+
+
+class OldStyle(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> Any:
+        return 2 * u
+
+
+class NewStyleWithoutRule(Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> Any:
+        return 2 * u
+
+
+@pytest.mark.parametrize("other", [OldStyle, NewStyleWithoutRule])
+@pytest.mark.parametrize("function", [Weighted, PartialRule], ids=lambda f: f.__name__)
+def test_another_function_without_a_rule_is_no_fault_of_the_one_that_has_it(function: Any, other: Any) -> None:
+    for around in (
+        lambda x, W: other.apply(function.apply(x, W)),
+        lambda x, W: function.apply(other.apply(x), W),
+    ):
+        report = gk.examine(around, drawn(3), drawn(2, 3))
+        assert report.verdict is Verdict.PASS, report
+        assert any(f"what is around the rule of {function.__name__} raises" in item for item in report.not_asked)
 
 
 def test_a_mapped_call_leaves_the_module_and_its_arguments_as_they_were() -> None:

@@ -62,6 +62,44 @@ class SaysAnotherAxis(Weighted):
         return Weighted.vmap(info, in_dims, x, W)[0], 1
 
 
+class IsWrongForTheFirstAlone(Weighted):
+    """A fast way for what is mapped most often."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, W: Tensor) -> Any:
+        y, dim = Weighted.vmap(info, in_dims, x, W)
+        return (-y if in_dims == (0, None) else y), dim
+
+
+class Product(Function):
+    """y = a·b of equal shapes, and a right rule."""
+
+    @staticmethod
+    def forward(a: Tensor, b: Tensor) -> Tensor:
+        return a * b
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        return (u * b).sum_to_size(a.shape), (u * a).sum_to_size(b.shape)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], a: Tensor, b: Tensor) -> Any:
+        a, b = (t.unsqueeze(0) if dim is None else t.movedim(dim, 0) for t, dim in zip((a, b), in_dims, strict=True))
+        return Product.apply(a, b), 0  # type: ignore[no-untyped-call]
+
+
+class TakesOneAxisForAll(Product):
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], a: Tensor, b: Tensor) -> Any:
+        both = None not in in_dims
+        return Product.vmap(info, (in_dims[0], in_dims[0]) if both else in_dims, a, b)
+
+
 class Generated(Function):
     """x³, whose rule torch generates from the forward and the backward."""
 
@@ -110,4 +148,14 @@ VMAP = (
     _of(MindsNoNone, "a vmap rule takes every input for mapped", "x"),
     _of(StopsTheGradient, "a vmap rule detaches an input", "W"),
     _of(SaysAnotherAxis, "a vmap rule says another axis than it has", "x"),
+    _of(IsWrongForTheFirstAlone, "a vmap rule is wrong where the first input alone is mapped", "x"),
+    torch_mutant(
+        "a vmap rule takes the first input's axis for all",
+        lambda: Product,
+        lambda: TakesOneAxisForAll,
+        two((3, 3), (3, 3)),
+        "every input",
+        cause="vmap-rule",
+        question="vmap",
+    ),
 )
