@@ -58,6 +58,7 @@ class Vectorised:
 
     Attributes:
         rules: → the names of such parts, once a backward was asked for.
+        draws: → whether a recorded forward was seen to draw random numbers. A rule may draw for all points at once.
         pulled: (points, cotangents, axes) → the outputs and the gradients of one mapped call, with a cotangent for each
             point. The inputs in `axes` are stacked along a new axis there, 0 or −1, and the others are those of the
             first point. The outputs, and the gradients of what is mapped, come with the points along their first axis;
@@ -69,6 +70,7 @@ class Vectorised:
     """
 
     rules: Callable[[], Sequence[str]]
+    draws: Callable[[], bool]
     pulled: Callable[
         [Sequence[Arrays], Sequence[Arrays], Mapping[str, int]],
         tuple[Mapping[str, Array], Mapping[str, Array | None]],

@@ -67,6 +67,10 @@ class FrozenRandomness:
         of_globals = NOTHING_TO_REPLAY if call in self._draws_nothing else self._replayed(call)
         return self._all_replayed(own, of_globals) if own else of_globals
 
+    def draws(self, call: str) -> bool:
+        """Whether such a call, of which there has been one, was not seen to draw nothing."""
+        return bool(self._own) or call not in self._draws_nothing
+
     @contextmanager
     def continued(self) -> Iterator[None]:
         """Around the backward of a layer, which goes on from where its forward left the generators.

@@ -129,7 +129,9 @@ def _subject(graph: Graph, point: Arrays, parameters: tuple[str, ...]) -> Subjec
         positional=arguments.placed,
         session=graph.randomness.session,
         stacked=partial(stacked, graph),
-        vectorised=Vectorised(graph.rules.names, partial(vectorised, graph)),
+        vectorised=Vectorised(
+            graph.rules.names, partial(graph.randomness.draws, "pullback"), partial(vectorised, graph)
+        ),
         pullback_of=lambda names: replace(graph, differentiable=names).pullback,
         forward_mode=ForwardMode(graph.differentiable, graph.pushforward),
         recorded=graph.as_recorded(point),

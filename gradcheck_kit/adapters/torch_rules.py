@@ -14,6 +14,7 @@ from gradcheck_kit.adapters.torch_leaves import nodes_of
 from gradcheck_kit.subject import VectorisedRuleError, VectorisedRuleLacksError
 
 APPLY = Function.apply.__func__.__code__  # type: ignore[attr-defined]  # its frame knows which Function is applied
+CHECKPOINT = "torch.utils.checkpoint"
 LONGEST = 200  # characters of what was raised
 
 
@@ -50,16 +51,19 @@ class Rules:
     def _raised(self, traceback: TracebackType | None) -> bool:
         """Whether it was raised where a Function with a rule is applied, or in its backward.
 
-        Torch's own words do not tell: it asks any Function for a rule, or for setup_context.
+        Torch's own words do not tell: it asks any Function for a rule, or for setup_context. A checkpoint runs its part
+        of the forward again in the backward, outside of vmap, and no rule can mend that.
         """
         functions = self._functions or ()
         backwards = {getattr(inspect.unwrap(f.backward), "__code__", None) for f in functions}
+        ours = False
         while traceback is not None:
             frame = traceback.tb_frame
-            if frame.f_code in backwards or (frame.f_code is APPLY and frame.f_locals["cls"] in functions):
-                return True
+            if frame.f_globals.get("__name__") == CHECKPOINT:
+                return False
+            ours = ours or frame.f_code in backwards or (frame.f_code is APPLY and frame.f_locals["cls"] in functions)
             traceback = traceback.tb_next
-        return False
+        return ours
 
 
 def _has_rule(function: type[Function]) -> bool:

@@ -28,7 +28,8 @@ def far_scale(examination: Examination) -> float:
     if not examination.holds("float16"):
         return FAR
     library, gradients = examination.library, examination.first_pull.gradients.values()
-    largest = max((float(abs(library.vector(g)).max()) for g in gradients if g is not None), default=0.0)
+    given = [g for g in gradients if g is not None and examination.elements(g)]
+    largest = max((float(abs(library.vector(g)).max()) for g in given), default=0.0)
     room = FAR_IN_FLOAT16 / max(1.0, largest) if math.isfinite(largest) else 0.0
     return max(NARROW, 2.0 ** math.floor(math.log2(room))) if room else NARROW
 

@@ -153,12 +153,27 @@ def _compared(
     except Exception as error:
         words = (str(error).splitlines() or [""])[0][:120]
         raise NotAskedError(f"what is around the rule of {rule} raises, {type(error).__name__}: {words}") from None
+    findings = _disagreeing(examination, Place(points[0], u[0], inputs=True), points, rule, mapping, (singly, mapped))
+    if findings and vectorised.draws():
+        raise NotAskedError(f"by the rule of {rule} a mapped call may draw other random numbers than single ones")
+    return findings
+
+
+def _disagreeing(
+    examination: Examination,
+    place: Place,
+    points: Sequence[Arrays],
+    rule: str,
+    mapping: _Mapping,
+    calls: tuple[_Calls, _Calls],
+) -> list[Finding]:
+    singly, mapped = calls
     if _other_outputs(examination, points, mapped.outputs, singly.outputs):
         message = (
             f"with {mapping} the outputs are not those of single calls; look at in_dims in the vmap rule of {rule}"
         )
         return [Finding(QUESTION, Verdict.FAIL, message, mapping.input, cause=CAUSE)]
-    wrong = differing(examination, singly.gradients, mapped.gradients, Place(points[0], u[0], inputs=True))
+    wrong = differing(examination, singly.gradients, mapped.gradients, place)
     message = "with {} the gradient of {} is not that of single calls; look at the vmap rule of {}"
     return [
         Finding(QUESTION, of_ratio(ratio), message.format(mapping, name, rule), input=name, cause=CAUSE)

@@ -126,6 +126,13 @@ def test_the_double_backward_of_several_outputs_in_a_module_is_no_finding(dtype:
     assert {"x", "weight", "bias", "the cotangent of output[0]", "the cotangent of output[1]"} <= asked
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_an_input_without_elements_is_undecided_in_every_format(dtype: torch.dtype) -> None:
+    report = gk.examine(torch.sin, torch.zeros(0, 3, dtype=dtype))
+    assert report.verdict is INCONCLUSIVE
+    assert "nothing was compared" in str(report)
+
+
 @pytest.mark.parametrize("order", [0, 3, True, "2"])
 def test_another_order_is_a_usage_error(order: Any) -> None:
     with pytest.raises(gk.UsageError, match="order="):

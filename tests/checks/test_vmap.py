@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.utils.checkpoint import checkpoint
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
@@ -193,6 +194,40 @@ def test_another_function_without_a_rule_is_no_fault_of_the_one_that_has_it(func
         report = gk.examine(around, drawn(3), drawn(2, 3))
         assert report.verdict is Verdict.PASS, report
         assert any(f"what is around the rule of {function.__name__} raises" in item for item in report.not_asked)
+
+
+def test_a_part_that_is_run_again_in_the_backward_is_no_fault_of_the_rule() -> None:
+    report = gk.examine(lambda x, W: checkpoint(Weighted.apply, x, W, use_reentrant=False), drawn(3), drawn(2, 3))
+    assert report.verdict is Verdict.PASS, report
+    assert any("what is around the rule of Weighted raises" in item for item in report.not_asked)
+
+
+class DrawsForAllPoints(Function):
+    """Dropout; the rule draws a mask for every point, as randomness="different" allows."""
+
+    @staticmethod
+    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+        kept = (torch.rand_like(x) < 0.7).to(x.dtype)
+        return x * kept, kept
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor, _: Any) -> Any:
+        return u * ctx.saved_tensors[0]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int], x: Tensor) -> Any:
+        return DrawsForAllPoints.apply(x.movedim(in_dims[0], 0)), (0, 0)  # type: ignore[no-untyped-call]
+
+
+def test_a_rule_that_draws_for_all_points_at_once_is_not_held_against_single_draws() -> None:
+    report = gk.examine(lambda x: DrawsForAllPoints.apply(x)[0], drawn(4, 5))
+    assert report.verdict is Verdict.PASS, report
+    assert any("may draw other random numbers" in item for item in report.not_asked)
 
 
 def test_a_mapped_call_leaves_the_module_and_its_arguments_as_they_were() -> None:
