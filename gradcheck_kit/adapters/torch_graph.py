@@ -26,6 +26,7 @@ Installed = Callable[[Mapping[str, Tensor]], AbstractContextManager[None]]
 ASKS_FOR_A_GRAPH = re.compile(r"requires?[_ ]grad")  # what torch raises where a hook or a gradient needs one
 MALFORMED = re.compile(
     r"[Ff]unction \w+ returned an (invalid gradient|incorrect number of gradients)|expected Variable or None"
+    r"|Expected isFloatingType\(grad"  # of a complex gradient for a real input
 )  # what torch raises where the backward of an autograd.Function returns what is no gradient of its inputs
 
 NONE_AS_TANGENT = re.compile("forward grad to be floating point")

@@ -21,6 +21,7 @@ WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "two for one input": (lambda g: (g, g), "incorrect number of gradients"),
     "none at all": (lambda g: (), "incorrect number of gradients"),
     "a NumPy array": (lambda g: g.numpy(), "got numpy.ndarray"),
+    "a complex one of a real input": (lambda g: g.to(torch.complex128), "input_is_complex == grad_is_complex"),
 }
 RIGHT: dict[str, Callable[[Tensor], Any]] = {
     "one": lambda g: g,
