@@ -70,7 +70,14 @@ class Search:
             self.complete = all(found.dense for found in self.found)
         except EffortSpentError:
             self.complete = False
+            self.found = self.found or self._seen_wrong()
         return self
+
+    def _seen_wrong(self) -> list[Found]:
+        """The blocks in which at least a sampled element was wrong, where the effort did for no more."""
+        seen = [index for index, reading in self.samples.items() if reading.wrong]
+        blocks = [region for region in self._pending if any(region.holds(index) for index in seen)]
+        return [Found(region.box, region.reading, dense=False) for region in blocks]
 
     # -- one block ------------------------------------------------------------------------------------------------
 

@@ -199,6 +199,21 @@ def test_one_wrong_element_is_named_in_float32_beside_its_own_forward() -> None:
     assert report.findings[-1].place == "W[33, 11]"
 
 
+def test_of_several_wrong_inputs_that_share_the_effort_wrong_samples_are_named() -> None:
+    xs = np.random.default_rng(0).normal(size=(4, 3, 15))
+
+    def vjp(u: Array, *given: Array) -> tuple[Array, ...]:
+        gradients = [u * np.cos(x) for x in given]
+        for gradient in gradients:
+            gradient[:, 5:10] *= -1
+        return tuple(gradients)
+
+    report = gk.examine(lambda *given: sum(map(np.sin, given)), *xs, vjp=vjp, names=["a", "b", "c", "d"])
+    places = [str(finding.place) for finding in report.findings if finding.verdict is gk.Verdict.FAIL]
+    assert len(places) == 4
+    assert all("elements sampled in" in place for place in places), places
+
+
 def test_the_output_that_exposes_an_error_is_named() -> None:
     def vjp(u: Array, x: Array, W: Array) -> tuple[Array, Array]:
         v = u.copy()
