@@ -41,10 +41,17 @@ def diagnose(strikes: Sequence[Measurement]) -> Cause | None:
     library = strikes[0].round.examination.library
     outputs = {n: library.shape(u) for n, u in strikes[0].round.backward.cotangents.items()}
     shape = library.shape(strikes[0].tangents[name])
-    cause = _one_sided(seen) or constant_factor(seen, name, shape, outputs)
+    cause = _one_sided(seen) or constant_factor(seen, name, shape, outputs, _not_zero(strikes[0], name))
     if cause is not None or strikes[0].elements > LARGEST:
         return cause
     return low_precision(strikes, name) or _mechanism(strikes, name)
+
+
+def _not_zero(strike: Measurement, name: str) -> int:
+    """How many elements of the gradient are not zero; of a large one, which is not counted, all."""
+    if strike.elements > LARGEST:
+        return strike.elements
+    return int((strike.round.examination.library.vector(strike.round.backward.gradients[name]) != 0).sum())
 
 
 def _one_sided(seen: Sequence[Comparison]) -> Cause | None:

@@ -16,30 +16,36 @@ LEAST_COUNT = 3  # a factor of 2 or 1/2 has more causes than an average
 SIMPLE = (2, Fraction(1, 2), 3, Fraction(1, 3), 4, Fraction(1, 4), Fraction(3, 2), Fraction(2, 3))
 
 
-def constant_factor(seen: Sequence[Comparison], name: str, shape: Shape, outputs: Mapping[str, Shape]) -> Cause | None:
+def constant_factor(
+    seen: Sequence[Comparison], name: str, shape: Shape, outputs: Mapping[str, Shape], elements: int
+) -> Cause | None:
     """The cause where one factor explains all the comparisons: the right gradient is the backward's divided by it.
 
     Args:
         seen: mismatches of one input along independent directions.
-        name, shape: of that input; with one element, any mismatch looks like a constant factor.
+        name, shape: of that input.
         outputs: the outputs' shapes.
+        elements: of the gradient that are not zero; with one, any mismatch looks like a constant factor.
     """
     factor = _fitted(seen)
     if factor is None:
         return None
-    cause = _named(factor, seen, name, shape, outputs)
+    cause = _sign(factor, _doubt(seen)) or (_named(factor, seen, name, shape, outputs) if elements > 1 else None)
     return None if cause is None else replace(cause, right=lambda p: p.gradient / factor)
 
 
-def _named(
-    factor: float, seen: Sequence[Comparison], name: str, shape: Shape, outputs: Mapping[str, Shape]
-) -> Cause | None:
+def _doubt(seen: Sequence[Comparison]) -> float:
+    """How far, relatively, the factor may be off."""
+    return MATCH * min(c.bound / abs(c.numeric) for c in seen)
+
+
+def _sign(factor: float, doubt: float) -> Cause | None:
+    return Cause("sign-flip", "backward has the wrong sign") if abs(factor + 1.0) <= doubt else None
+
+
+def _named(factor: float, seen: Sequence[Comparison], name: str, shape: Shape, outputs: Mapping[str, Shape]) -> Cause:
     """What a number like this may come from."""
-    doubt = MATCH * min(c.bound / abs(c.numeric) for c in seen)
-    if abs(factor + 1.0) <= doubt:
-        return Cause("sign-flip", "backward has the wrong sign")
-    if math.prod(shape) < 2:
-        return None
+    doubt = _doubt(seen)
     for n, words, reduced in _averaged(shape, outputs):
         if abs(factor * n - 1.0) <= doubt:
             return Cause(

@@ -40,6 +40,9 @@ def test_a_factor_of_a_single_element_is_no_evidence_but_its_sign_is(seed: int) 
     x = np.random.default_rng(seed).normal(size=1)
     assert finding(spoiled_square(lambda g: 2 * g), x, forward=square, seed=seed).cause is None
     assert finding(spoiled_square(lambda g: -g), x, forward=square, seed=seed).cause == "sign-flip"
+    among_zeros = np.concatenate([np.zeros(3), x, np.zeros(4)])
+    assert finding(spoiled_square(lambda g: 2 * g), among_zeros, forward=square, seed=seed).cause is None
+    assert finding(spoiled_square(lambda g: -g), among_zeros, forward=square, seed=seed).cause == "sign-flip"
 
 
 @pytest.mark.parametrize(
