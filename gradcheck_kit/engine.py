@@ -123,7 +123,7 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
                 if name == directional.QUESTION:
                     lacking = examination.forget_first_pull()
                 try:
-                    findings += _told(BY_NAME[name](examination), lacking)
+                    findings += _told(BY_NAME[name](examination), lacking, subject)
                 except NotAskedError as reason:
                     unasked.append(f"{name} ({reason})")
                 except MalformedGradientError as error:
@@ -251,10 +251,10 @@ def _visit_elsewhere(forward: Forward, elsewhere: Arrays) -> None:
         return  # another point may lie outside the domain; the given one is asked next
 
 
-def _told(findings: list[Finding], lacking: Sequence[str]) -> list[Finding]:
+def _told(findings: list[Finding], lacking: Sequence[str], subject: Subject) -> list[Finding]:
     """A wrong gradient that was never returned is told apart from one that was returned as zeros."""
     return [
-        replace(finding, message=f"{finding.message}\n{contract.missing_gradient(finding.input)}")
+        replace(finding, message=f"{finding.message}\n{contract.missing_gradient(finding.input, subject)}")
         if finding.input is not None and finding.input in lacking and finding.verdict is Verdict.FAIL
         else finding
         for finding in findings

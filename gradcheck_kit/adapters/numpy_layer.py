@@ -9,7 +9,8 @@ from gradcheck_kit.adapters.held import shared_with_the_class
 from gradcheck_kit.adapters.layer_twin import Twin
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
 from gradcheck_kit.adapters.parameter_search import ParameterSearch
-from gradcheck_kit.adapters.parameters import Place, declared, held_arrays, layers_inside, overwrite
+from gradcheck_kit.adapters.parameters import declared, held_arrays, layers_inside
+from gradcheck_kit.adapters.places import Place, overwrite
 from gradcheck_kit.adapters.private_copy import private_copy
 from gradcheck_kit.adapters.signature import given_names, named_arguments
 from gradcheck_kit.space import FORMATS

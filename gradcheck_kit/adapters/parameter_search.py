@@ -1,20 +1,20 @@
 """Which parameters a textbook layer has, asked of a copy that is thrown away: asking runs it and leaves traces."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.adapters.layer_twin import Twin
+from gradcheck_kit.adapters.other_arrays import reached
 from gradcheck_kit.adapters.parameters import (
     Parameter,
-    Path,
-    Place,
     declared,
     gradient_place,
     held_arrays,
     is_gradient,
     layers_inside,
 )
+from gradcheck_kit.adapters.places import Path, Place
 from gradcheck_kit.space import FORMATS, Array
 from gradcheck_kit.subject import UsageError
 
@@ -47,6 +47,7 @@ class ParameterSearch:
         if own:
             self._add_all(own)
             return
+        elsewhere = reached(self._layer, self._library)
         at_first = {place for path, owner in layers_inside(self._layer) for place in self._arrays(owner, path)}
         self._forward()  # which may make them
         own = declared(self._layer)
@@ -62,6 +63,15 @@ class ParameterSearch:
         for path, _, places in inside:
             found = [p for p in pairs.get(path, []) if self._is_sure(p[0], at_first)] if places is None else places
             self._add_all([pair for pair in found if not self._stands_apart(*pair, before.get(pair[1]))])
+        self.unpaired += tuple(self._untold(elsewhere))
+
+    def _untold(self, elsewhere: dict[Place, Array]) -> Iterator[str]:
+        """Arrays that the forward reads, in places where no parameters are looked for; none of them is checked."""
+        looked_at = [a for path, owner in layers_inside(self._layer) for a in self._arrays(owner, path).values()]
+        known = {id(array) for array in looked_at}
+        for place, array in elsewhere.items():
+            if id(array) not in known and place.read(self._layer) is array and self._is_read_alone(place):
+                yield place.name
 
     def _forward(self) -> dict[str, Array]:
         return self._twin.forward(self._twin.inputs())

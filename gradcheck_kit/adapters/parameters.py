@@ -1,111 +1,17 @@
 """Where the parameters of a textbook layer live, and their gradients: on the layer itself or on layers inside it."""
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gradcheck_kit.adapters.held import held_by
+from gradcheck_kit.adapters.places import Path, Place
 from gradcheck_kit.space import Array, Library
-from gradcheck_kit.subject import UsageError
 
 SPELLINGS = ("d{}", "grad_{}", "{}_grad", "d_{}")  # the gradient of W beside it, as textbooks write it
+OTHER_GRADS = ("gradients", *(form.format("params") for form in SPELLINGS))  # what `grads` is called otherwise
 HOLDS = ("data", "value")  # what an object that has a `grad` calls its array
 DEEPEST = 4  # layers inside layers
-
-Step = tuple[str, Any]
-"""An attribute (".", name) or an item ("[]", key)."""
-Path = tuple[Step, ...]
-"""From a layer to an object inside it."""
-
-
-def spelled(path: Path) -> str:
-    """As one would write it after the layer: "layers[0]", "encoder.first"."""
-    text = "".join(f".{key}" if kind == "." else f"[{key!r}]" for kind, key in path)
-    return text.removeprefix(".")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an array lives: an attribute, or an entry of an attribute that is a dict or a list, on an owner inside.
-
-    Attributes:
-        container: the attribute that holds the dict or list; None where the array is an attribute itself.
-        key: in the container, or the attribute's name, or the key where the owner is itself a dict or a list.
-        path: from the layer to the owner.
-    """
-
-    container: str | None
-    key: Any
-    path: Path = ()
-
-    @property
-    def name(self) -> str:
-        """What the parameter is called: by its key, after the way to its owner."""
-        own = f"{self.container or ''}[{self.key}]" if isinstance(self.key, int) else str(self.key)
-        return f"{spelled(self.path)}{'' if own[0] == '[' else '.'}{own}" if self.path else own
-
-    @property
-    def written(self) -> tuple[str | None, Any]:
-        """The container and the key as one would write them after the layer."""
-        if not self.path:
-            return self.container, self.key
-        way = spelled(self.path)
-        return (None, f"{way}.{self.key}") if self.container is None else (f"{way}.{self.container}", self.key)
-
-    @property
-    def attribute(self) -> Any:
-        """What on the owner holds the array, or the dict or list with it."""
-        return self.key if self.container is None else self.container
-
-    def under(self, name: str) -> "Place":
-        """The same place in another attribute."""
-        return replace(self, key=name) if self.container is None else replace(self, container=name)
-
-    def read(self, layer: Any) -> Any:
-        owner = _followed(layer, self.path)
-        return _entry(owner if self.container is None else getattr(owner, self.container, None), self.key)
-
-    def write(self, layer: Any, value: Array, library: Library, title: str, name: str) -> None:
-        """In place where possible, since other attributes may be views of the same array; else by assignment.
-
-        Raises:
-            UsageError: it cannot be set.
-        """
-        present = self.read(layer)
-        if library.identical(present, value):
-            return
-        try:
-            overwrite(present, value, library)
-        except (ValueError, TypeError):  # read-only, or a plain number
-            self._assign(layer, value)
-        if not library.identical(self.read(layer), value):
-            self._assign_or_leave(layer, value)
-        if not library.identical(self.read(layer), value):
-            raise UsageError(
-                f"{title}: setting the parameter {name} has no effect (it reads back unchanged); "
-                "keep parameters as arrays in `params`, or pass functions with vjp="
-            )
-
-    def _assign_or_leave(self, layer: Any, value: Array) -> None:
-        """A property may hand out a new array each time, and take one by assignment."""
-        if self.container is None and isinstance(getattr(type(_followed(layer, self.path)), self.key, None), property):
-            try:
-                self._assign(layer, value)
-            except AttributeError:
-                return  # it has no setter: what reads back is judged by the caller
-
-    def _assign(self, layer: Any, value: Array) -> None:
-        owner = _followed(layer, self.path)
-        held = owner if self.container is None else getattr(owner, self.container)
-        if isinstance(held, MutableMapping | MutableSequence):
-            held[self.key] = value
-        elif self.container is None:
-            setattr(owner, self.key, value)
-
-
-def overwrite(array: Array, values: Array, library: Library) -> None:
-    """In place; a tensor that requires a gradient through its detached twin, on the same memory."""
-    (array.detach() if library.name == "torch" else array)[...] = values
 
 
 @dataclass(frozen=True)
@@ -124,10 +30,10 @@ class Parameter:
     def gradient(self, layer: Any, library: Library) -> Any:
         """What stands there now; of tied weights the sum, in which an array that stands there twice counts once."""
         if len(self.gradients) == 1:
-            return self.gradients[0][0].read(layer)
+            return _gradient_at(self.gradients[0][0], layer)
         found: list[Any] = []
         for place, transposed in self.gradients:
-            value = place.read(layer)
+            value = _gradient_at(place, layer)
             if value is None or any(value is other or library.overlap(value, other) for other in found):
                 continue
             found.append(value.T if transposed else value)
@@ -137,22 +43,46 @@ class Parameter:
         return total
 
 
+def _gradient_at(place: Place, layer: Any) -> Any:
+    """What stands there; of a declared parameter W else in `dparams` or `gradients`, and else under the key "dW"."""
+    containers = [place.container, *(OTHER_GRADS if place.container == "grads" else ())]
+    keys = [place.key, *(_spellings(place.key) if place.container is not None else ())]
+    places = (replace(place, container=container, key=key) for container in containers for key in keys)
+    return next((value for other in places if (value := other.read(layer)) is not None), None)
+
+
 def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
     """The parameters and gradients in `params` and `grads`; None where there is no such declaration.
+
+    Beside a dict of gradients, `parameters` are such, too. Entries may be dicts and lists of arrays in their turn.
 
     `grads` may be made by the first backward only; a gradient that never appears counts as missing. `params` that are
     objects with an array and its `grad` are found as what they are.
     """
-    params, grads = getattr(owner, "params", None), getattr(owner, "grads", None)
-    if isinstance(params, Mapping) and isinstance(grads, Mapping | None):
-        keys: list[Any] = list(params)
-    elif isinstance(params, list | tuple) and isinstance(grads, list | tuple | None):
-        keys = list(range(len(params)))
-    else:
+    grads = next((held for name in ("grads", *OTHER_GRADS) if (held := getattr(owner, name, None)) is not None), None)
+    named = "params" if getattr(owner, "params", None) is not None or not isinstance(grads, Mapping) else "parameters"
+    params = getattr(owner, named, None)
+    if not (isinstance(params, Mapping) and isinstance(grads, Mapping | None)) and not (
+        isinstance(params, list | tuple) and isinstance(grads, list | tuple | None)
+    ):
         return None
-    if any(_is_parameter(held) for held in (params.values() if isinstance(params, Mapping) else params)):
+    if any(_is_parameter(held) for _, held in _items(params)):
         return None
-    return [(Place("params", key, path), Place("grads", key, path)) for key in keys]
+    ways = [way for key, held in _items(params) for way in _ways(key, held)]
+    return [(_declared_in(named, way, path), _declared_in("grads", way, path)) for way in ways]
+
+
+def _ways(key: Any, held: Any) -> list[tuple[Any, ...]]:
+    """The keys that lead to the arrays of an entry that is itself a dict, a list or a tuple of them; else its own."""
+    inner = [steps for steps, item in _unpacked(held) if steps and getattr(item, "shape", ())]
+    return [(key, *(step for _, step in steps)) for steps in inner] or [(key,)]
+
+
+def _declared_in(container: str, way: tuple[Any, ...], path: Path) -> Place:
+    *outer, key = way
+    if not outer:
+        return Place(container, key, path)
+    return Place(None, key, (*path, (".", container), *(("[]", step) for step in outer)))
 
 
 def layers_inside(layer: Any) -> Iterator[tuple[Path, Any]]:
@@ -175,14 +105,18 @@ def layers_inside(layer: Any) -> Iterator[tuple[Path, Any]]:
 
 def _children(owner: Any) -> Iterator[tuple[Path, Any]]:
     for name, value in held_by(owner).items():
-        items: list[tuple[Path, Any]] = [((), value)]
-        if isinstance(value, Mapping):
-            items = [((("[]", key),), item) for key, item in value.items()]
-        elif isinstance(value, list | tuple):
-            items = [((("[]", i),), item) for i, item in enumerate(value)]
-        for steps, item in items:
+        for steps, item in _unpacked(value):
             if _is_layer(item) or _is_parameter(item):
                 yield ((".", name), *steps), item
+
+
+def _unpacked(value: Any, deepest: int = DEEPEST) -> Iterator[tuple[Path, Any]]:
+    """A value itself, or what the dicts, lists and tuples hold that it is made of."""
+    if deepest == 0 or not isinstance(value, Mapping | list | tuple):
+        yield (), value
+        return
+    for key, item in _items(value):
+        yield from (((("[]", key), *steps), inner) for steps, inner in _unpacked(item, deepest - 1))
 
 
 def _is_layer(value: Any) -> bool:
@@ -224,14 +158,6 @@ def _items(container: Any) -> list[tuple[Any, Any]]:
     return list(container.items() if isinstance(container, Mapping) else enumerate(container))
 
 
-def _entry(owner: Any, key: Any) -> Any:
-    if isinstance(owner, Mapping):
-        return owner.get(key)
-    if isinstance(owner, list | tuple):
-        return owner[key] if key < len(owner) else None
-    return getattr(owner, key, None)
-
-
 def _arrays_of(owner: Any, library: Library) -> dict[str, Array]:
     """The arrays that attributes hold and properties hand out, by name."""
     found = {name: value for name, value in held_by(owner).items() if library.owns(value)}
@@ -254,9 +180,3 @@ def _properties(owner: Any) -> list[str]:
     """The public properties of its class."""
     classes = type(owner).__mro__
     return [n for c in classes for n, v in vars(c).items() if isinstance(v, property) and not n.startswith("_")]
-
-
-def _followed(layer: Any, path: Path) -> Any:
-    for kind, key in path:
-        layer = getattr(layer, key) if kind == "." else layer[key]
-    return layer

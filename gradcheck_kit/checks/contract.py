@@ -7,6 +7,7 @@ from gradcheck_kit.checks.infinite import infinite_by_right
 from gradcheck_kit.locate.box import Box
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import FORMATS, Array, Library, is_finite
+from gradcheck_kit.subject import Subject
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "contract"
@@ -22,7 +23,7 @@ def ask(examination: Examination) -> list[Finding]:
             findings += _of_gradient(examination, name, examination.first_pull.gradients.get(name))
     if findings:
         return findings
-    notes = "".join(f"; {missing_gradient(name)}" for name in missing(examination))
+    notes = "".join(f"; {missing_gradient(name, examination.subject)}" for name in missing(examination))
     hurtful, harmless = _of_sharing(examination)
     return hurtful or [passed(QUESTION, "; ".join([SAID + notes, *harmless]))]
 
@@ -36,9 +37,12 @@ def missing(examination: Examination) -> list[str]:
     return [name for name in examination.subject.differentiable if gradients.get(name) is None]
 
 
-def missing_gradient(name: str) -> str:
+def missing_gradient(name: str, subject: Subject) -> str:
     """What a missing gradient means, and what to do about it."""
-    return f"there is no gradient for {name}, which claims that it is zero; return one, or leave {name} out by wrt="
+    to_do = "return one"
+    if subject.origin is not None and name in subject.origin.places:
+        to_do = "keep one beside it, as self.dW beside self.W or self.grads['W'] beside self.params['W']"
+    return f"there is no gradient for {name}, which claims that it is zero; {to_do}, or leave {name} out by wrt="
 
 
 def _of_sharing(examination: Examination) -> tuple[list[Finding], list[str]]:

@@ -1,14 +1,18 @@
 """Parameters in unusual places are found, checked and left alone; a wrong gradient of each is named."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradcheck_kit as gk
+from gradcheck_kit.engine import UNPAIRED
 from gradcheck_kit.verdict import Verdict
 
 Array = np.ndarray[Any, Any]
+Keep = Callable[[Any, Array], None]
 RNG = np.random.default_rng(0)
 X, W = RNG.normal(size=(4, 5)), RNG.normal(size=(5, 5))
 STORE = {"W": W.copy()}
@@ -139,7 +143,69 @@ class OfALIst(Dense):
         self.dweights_[0] = gradient
 
 
+def holding(made: Callable[[Array], dict[str, Any]], read: Callable[[Any], Array], store: Keep) -> type[Dense]:
+    """A layer with these attributes."""
+
+    class Holding(Dense):
+        def __init__(self, scale: float = 1.0) -> None:
+            super().__init__(scale)
+            vars(self).update(made(W.copy()))
+
+        def weights(self) -> Array:
+            return read(self)
+
+        def keep(self, gradient: Array) -> None:
+            store(self, gradient)
+
+    return Holding
+
+
+def set_item(container: str, key: str) -> Keep:
+    return lambda layer, gradient: getattr(layer, container).update({key: gradient})
+
+
+NAMED = {
+    "gradients under the key dW": holding(
+        lambda w: {"params": {"W": w}, "grads": {}}, lambda layer: layer.params["W"], set_item("grads", "dW")
+    ),
+    "gradients in dparams": holding(
+        lambda w: {"params": {"W": w}, "dparams": {}}, lambda layer: layer.params["W"], set_item("dparams", "W")
+    ),
+    "gradients beside parameters": holding(
+        lambda w: {"parameters": {"W": w}, "grads": {}}, lambda layer: layer.parameters["W"], set_item("grads", "dW")
+    ),
+}
+NESTED = {
+    "params['first'].W": holding(
+        lambda w: {"params": {"first": {"W": w}}, "grads": {"first": {}}},
+        lambda layer: layer.params["first"]["W"],
+        lambda layer, gradient: layer.grads["first"].update(W=gradient),
+    ),
+    "params[0][0]": holding(
+        lambda w: {"params": [(w,)], "grads": []},
+        lambda layer: layer.params[0][0],
+        lambda layer, gradient: setattr(layer, "grads", [(gradient,)]),
+    ),
+    "blocks[0][0].W": holding(
+        lambda w: {"blocks": [[AttributeOfTheClass()]]},
+        lambda layer: layer.blocks[0][0].W,
+        lambda layer, gradient: setattr(layer.blocks[0][0], "dW", gradient),
+    ),
+}
+ELSEWHERE = {
+    "held.W": holding(
+        lambda w: {"held": SimpleNamespace(W=w)}, lambda layer: layer.held.W, lambda layer, gradient: None
+    ),
+    "tables['a']['b'].W": holding(
+        lambda w: {"tables": {"a": {"b": {"W": w}}}},
+        lambda layer: layer.tables["a"]["b"]["W"],
+        lambda layer, gradient: None,
+    ),
+}
+
 PLACES: dict[str, tuple[type[Dense], str]] = {
+    **{place: (layer, "W") for place, layer in NAMED.items()},
+    **{name: (layer, name) for name, layer in NESTED.items()},
     "a dict of the class": (OfTheClass, "W"),
     "an attribute of the class": (AttributeOfTheClass, "W"),
     "a module, behind a property": (OfTheModule, "W"),
@@ -201,6 +267,17 @@ def test_an_array_in_a_nested_dict_is_named_as_not_asked() -> None:
             pass
 
     assert any(item.startswith("p['w'].W ") for item in gk.examine(Nested(), X).not_asked)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_an_array_that_is_read_in_an_object_of_any_kind_is_named_as_not_asked(name: str) -> None:
+    told = [item for item in gk.check(ELSEWHERE[name](), X).not_asked if UNPAIRED in item]
+    assert told == [f"{name} ({UNPAIRED})"]
+
+
+def test_a_parameter_without_a_gradient_is_told_where_one_is_looked_for() -> None:
+    layer = holding(lambda w: {"params": {"W": w}}, lambda layer: layer.params["W"], lambda layer, gradient: None)()
+    assert "keep one beside it, as self.dW" in str(gk.examine(layer, X)).replace("\n      ", " ")
 
 
 # ---------------------------------------------------------------- tied weights
