@@ -6,6 +6,7 @@ often g less a projection: g − mean(g) (a mean taken for a constant), g − y�
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -77,10 +78,25 @@ def factors(probe: Probe, name: str) -> Iterator[Hypothesis]:
                     lambda p, a=a, b=b: p.gradient * a(p) / b(p),  # type: ignore[misc]
                     rank=2,
                 )
-    yield Hypothesis(
-        Cause("missing-mask", f"backward passes everything on; the derivative is zero where {name} is negative"),
-        lambda p: p.gradient * (p.primal > 0),
-    )
+    yield from _masks(probe, name)
+
+
+def _masks(probe: Probe, name: str) -> Iterator[Hypothesis]:
+    """Right gradient = backward, and 0 where a ReLU, a clip or dropout lets nothing through."""
+    for where, passes in _passing(probe, name):
+        yield Hypothesis(
+            Cause("missing-mask", f"backward passes something on where the derivative is zero: where {where}"),
+            lambda p, passes=passes: p.gradient * passes(p),  # type: ignore[misc]
+        )
+
+
+def _passing(probe: Probe, name: str) -> Iterator[tuple[str, Callable[[Probe], Any]]]:
+    yield f"{name} is negative", lambda p: p.primal > 0
+    for output, values in probe.outputs.items():
+        if values.shape == probe.gradient.shape:
+            clipped = f"{output} is not {name}, as where it is clipped"
+            yield clipped, lambda p, n=output: p.outputs[n] == p.primal  # type: ignore[misc]
+            yield f"{output} is zero", lambda p, n=output: p.outputs[n] != 0  # type: ignore[misc]
 
 
 def _fields(probe: Probe, name: str) -> Iterator[tuple[str, Field]]:
