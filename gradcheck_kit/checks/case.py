@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gradcheck_kit.checks import small_elements
 from gradcheck_kit.checks.rounds import Measurement
+from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.verdict import Outcome, Verdict
 
 STRIKES = 2
@@ -26,6 +27,11 @@ class Case:
     def asked_enough(self) -> bool:
         """Whether another look at the same point would tell nothing new."""
         return self.verdict is not None or self.kink or self.outside or self.lost is not None
+
+    @property
+    def leaves_the_domain(self) -> bool:
+        """Whether it is open, and steps have left the function's domain."""
+        return self.verdict is None and any(m.estimate.obstacle is Obstacle.DOMAIN for m in self.measurements)
 
     def add(self, measurement: Measurement) -> None:
         """Settle the case if this measurement, with the earlier ones, allows it."""

@@ -40,7 +40,8 @@ def missing(examination: Examination) -> list[str]:
 def missing_gradient(name: str, subject: Subject) -> str:
     """What a missing gradient means, and what to do about it."""
     to_do = "return one"
-    if subject.origin is not None and name in subject.origin.places:
+    origin = subject.origin
+    if origin is not None and origin.builder == "layer" and name in origin.places:
         to_do = "keep one beside it, as self.dW beside self.W or self.grads['W'] beside self.params['W']"
     return f"there is no gradient for {name}, which claims that it is zero; {to_do}, or leave {name} out by wrt="
 

@@ -24,6 +24,7 @@ from gradcheck_kit.report import TOLD, Finding
 from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"
+REACHES = (2.0**10, 2.0**18, 2.0**26)  # the last leaves a step of 2⁻²⁰ a few last places of the input
 LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many inputs are wrong they share the effort
 
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
@@ -115,6 +116,7 @@ def _alone(examination: Examination, look: Look, names: Sequence[str], places: P
         asked = Round(examination, attempt, places)
         for name in pending:
             cases[name].add(asked.measure([name]))
+    _nearer(examination, look, cases, places)
     _beside_the_kink(examination, look, cases, places)
     if look.kind is Kind.EQUALISED:
         _among_rounding(examination, look, cases, places)
@@ -133,6 +135,24 @@ def _agreeing(examination: Examination, lean: Look | None, cases: Mapping[str, C
         measurement = asked.measure([name])
         if measurement.seen.comparison.outcome(examination.require) is Outcome.AGREES:
             case.add(measurement)
+
+
+def _nearer(examination: Examination, look: Look, cases: Mapping[str, Case], places: Places) -> None:
+    """Looks with far smaller steps at cases whose steps have left the domain: its edge is close, and the point inside.
+
+    They can only agree: a function with fewer digits than it returns is a staircase to them, of slope zero or infinite.
+    """
+    for reach in REACHES:
+        pending = [name for name, case in cases.items() if case.leaves_the_domain]
+        near = replace(look, reach=reach)
+        if not pending or any(scheme.form.name != "float64" for scheme in places.of(near).schemes.values()):
+            return
+        asked = Round(examination, near, places)
+        for name in pending:
+            measurement = asked.measure([name])
+            compared = measurement.seen.comparison
+            if compared.numeric != 0.0 and compared.outcome(examination.require) is Outcome.AGREES:
+                cases[name].add(measurement)
 
 
 def _beside_the_kink(examination: Examination, look: Look, cases: Mapping[str, Case], places: Places) -> None:

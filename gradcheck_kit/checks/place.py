@@ -22,6 +22,7 @@ class Look:
         kind: of the tangents.
         magnitude: of the cotangents.
         shrink: how many times smaller the first step is.
+        reach: how many times further than in this look all steps would go, and the cluster that measures the noise.
         per_element: whether each element moves by its own size instead of its array's.
         nudge: whether the point is moved by a small random amount first, off a kink.
         together: whether the inputs will move together; each is then scaled to contribute alike.
@@ -32,6 +33,7 @@ class Look:
     kind: Kind
     magnitude: float
     shrink: float = 1.0
+    reach: float = 1.0
     per_element: bool = False
     nudge: bool = False
     together: bool = False
@@ -39,9 +41,9 @@ class Look:
     lean: bool = False
 
     @property
-    def place(self) -> tuple[float, bool, bool]:
+    def place(self) -> tuple[float, float, bool, bool]:
         """What decides where it is taken from, unless it is nudged."""
-        return self.shrink, self.per_element, self.reference
+        return self.shrink, self.reach, self.per_element, self.reference
 
 
 class Place:
@@ -80,7 +82,7 @@ class Place:
                 point[name] = nudged(library, self._examination.generator, point[name])
             like = point[name] if self.exact is None else library.widened(point[name])
             self.schemes[name] = scheme_for(library, [like], outputs).smaller(look.shrink)
-            self.scales[name] = scale_of(library, like, look.per_element)
+            self.scales[name] = scale_of(library, like, look.per_element) / look.reach
             if self.exact is None:
                 point[name] = snapped_point(library, like, self.scales[name], self.schemes[name])
         return point
@@ -139,7 +141,7 @@ class Places:
 
     def __init__(self, examination: Examination) -> None:
         self._examination = examination
-        self._known: dict[tuple[float, bool, bool], Place] = {}
+        self._known: dict[tuple[float, float, bool, bool], Place] = {}
 
     def of(self, look: Look) -> Place:
         """Where this look is taken from; a nudged place is always a new one."""

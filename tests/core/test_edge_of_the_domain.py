@@ -49,3 +49,38 @@ def test_a_comparison_at_the_edge_passes_what_is_right(error: type[Exception]) -
 @RAISED
 def test_a_comparison_at_the_edge_fails_what_is_wrong(error: type[Exception]) -> None:
     assert gk.parity(entropy(error), entropy(error, 1 + 1e-10)).verdict is Verdict.FAIL
+
+
+NEAR = {
+    "arctanh": (np.arctanh, lambda x: 1 / (1 - x**2)),
+    "logarithm of 1 − x": (lambda x: np.log1p(-x), lambda x: -1 / (1 - x)),
+    "root of 1 − x²": (lambda x: np.sqrt(1 - x**2), lambda x: -x / np.sqrt(1 - x**2)),
+}
+
+
+def near_the_edge(name: str, distance: float, factor: float = 1.0) -> gk.Subject:
+    forward, slope = NEAR[name]
+    x = np.array([1.0 - distance, 0.3, 0.7])
+    return gk.function(forward, x, vjp=lambda u, x: factor * u * slope(x), names=["x"])
+
+
+@pytest.mark.parametrize("distance", [1e-6, 1e-8])
+@pytest.mark.parametrize("name", NEAR)
+def test_beside_an_edge_smaller_steps_show_that_a_gradient_is_right(name: str, distance: float) -> None:
+    with np.errstate(invalid="ignore"):
+        assert gk.examine(near_the_edge(name, distance)).verdict is Verdict.PASS
+        for factor in (1 + 1e-3, 0.5, -1.0, 0.0):
+            assert gk.examine(near_the_edge(name, distance, factor)).verdict is not Verdict.PASS
+
+
+@pytest.mark.parametrize("distance", [1e-6, 1e-7])
+def test_beside_an_edge_smaller_steps_are_no_evidence_against_a_gradient(distance: float) -> None:
+    """A function that computes in float32 is a staircase to them."""
+    forward, slope = NEAR["arctanh"]
+
+    def coarse(x: Values) -> Values:
+        return np.asarray(forward(x.astype(np.float32)), dtype=np.float64)
+
+    with np.errstate(all="ignore"):
+        report = gk.examine(coarse, np.array([1.0 - distance, 0.3]), vjp=lambda u, x: u * slope(x))
+    assert report.verdict is Verdict.INCONCLUSIVE, str(report)
