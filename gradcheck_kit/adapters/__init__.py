@@ -76,7 +76,8 @@ def _no_gradient(target: Any, inputs: Sequence[Any]) -> str:
             )
         return (
             f"{name} is a function on {kinds} and nothing says what its gradient is; "
-            "pass vjp=your_backward, called as vjp(cotangent, *inputs), or pass torch tensors"
+            "pass vjp=your_backward, called as vjp(cotangent, *inputs), or pass torch tensors; one that returns "
+            "(value, gradient) is passed as gk.check(lambda *x: f(*x)[0], *inputs, vjp=lambda u, *x: u * f(*x)[1])"
         )
     lacking = [method for method in ("forward", "backward") if not callable(getattr(target, method, None))]
     return (

@@ -1,11 +1,12 @@
 """Arrays that a layer reaches in other ways than its parameters: in nested containers and in objects of any kind."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 from gradcheck_kit.adapters.held import held_by
-from gradcheck_kit.adapters.parameters import DEEPEST
+from gradcheck_kit.adapters.parameters import DEEPEST, of_numbers
 from gradcheck_kit.adapters.places import Path, Place
 from gradcheck_kit.space import Array, Library
 
@@ -13,10 +14,10 @@ from gradcheck_kit.space import Array, Library
 def reached(layer: Any, library: Library) -> dict[Place, Array]:
     """The arrays in attributes, dicts, lists and tuples, and in those of the objects there; each array once."""
     found, seen = dict[Place, Array](), set[int]()
-    waiting: list[tuple[Path, Any]] = [((), layer)]
+    waiting = deque[tuple[Path, Any]]([((), layer)])
     while waiting:
-        path, owner = waiting.pop(0)
-        if id(owner) in seen:
+        path, owner = waiting.popleft()
+        if id(owner) in seen or of_numbers(owner):
             continue
         seen.add(id(owner))
         if library.owns(owner):

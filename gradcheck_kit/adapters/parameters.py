@@ -111,12 +111,17 @@ def _children(owner: Any) -> Iterator[tuple[Path, Any]]:
 
 
 def _unpacked(value: Any, deepest: int = DEEPEST) -> Iterator[tuple[Path, Any]]:
-    """A value itself, or what the dicts, lists and tuples hold that it is made of."""
-    if deepest == 0 or not isinstance(value, Mapping | list | tuple):
+    """A value itself, or what the dicts, lists and tuples hold that it is made of; nested rows of numbers are data."""
+    if deepest == 0 or not isinstance(value, Mapping | list | tuple) or (deepest < DEEPEST and of_numbers(value)):
         yield (), value
         return
     for key, item in _items(value):
         yield from (((("[]", key), *steps), inner) for steps, inner in _unpacked(item, deepest - 1))
+
+
+def of_numbers(value: Any) -> bool:
+    """Whether it is a list or tuple that begins with a number: there may be very many."""
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], int | float)
 
 
 def _is_layer(value: Any) -> bool:

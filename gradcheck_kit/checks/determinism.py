@@ -20,8 +20,9 @@ def ask(examination: Examination) -> list[Finding]:
         name, spread = forward
         message = f"the forward gave two answers at the same inputs: {name} differs by {spread:.1g} of its size"
         advice = (
-            "freeze its randomness, for example a Generator seeded inside the function, and let no backward change "
-            "what the forward reads, as one does that also takes the step"
+            "freeze its randomness, for example a Generator seeded inside the function; let no forward keep a state "
+            "that the next one reads, such as a recurrent one, and no backward change what the forward reads, as one "
+            "does that also takes the step"
         )
         return [Finding(QUESTION, Verdict.INCONCLUSIVE, f"{message}; {advice}")]
     first = examination.first_pull

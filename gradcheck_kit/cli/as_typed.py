@@ -7,6 +7,10 @@ from collections.abc import Iterator, Sequence
 from gradcheck_kit.subject import UsageError
 
 TYPED = (
+    (
+        r"; one that returns \(value, gradient\) is passed as gk\.check\(.*\[1\]\)",
+        "; take (value, gradient) apart into two functions",
+    ),
     (r"vjp=your_backward", "--vjp NAME"),
     (r"with vjp=", "with --vjp NAME"),
     (r"\bwrt='([^']*)'", r"--wrt \1"),

@@ -128,7 +128,8 @@ class Journal:
         if report.when == "call" or report.outcome != "passed":
             self._outcomes[report.nodeid] = "xfailed" if hasattr(report, "wasxfail") else report.outcome
         if report.failed and report.when != "teardown" and not self._decided(report.nodeid):
-            self._unfinished[report.nodeid] = f"not finished, {carried['ended']}"
+            ended = carried["ended"] or " ".join(str(report.longrepr).split())  # such as [XPASS(strict)]
+            self._unfinished[report.nodeid] = f"not finished, {ended}"
 
     def _decided(self, nodeid: str) -> bool:
         """Whether a check says why the test failed, so that the record is no PASS without it."""

@@ -294,3 +294,31 @@ def test_recorded_inputs_are_checked_in_the_dtype_in_which_they_were_recorded(
     np.savez(tmp_path / "at.npz", x=X.astype(np.float32))
     code = main(["check", f"{tmp_path / 'made.py'}:Made", "--input", str(tmp_path / "at.npz"), "--constant", "n=3"])
     assert (code, "return it as float32" in capsys.readouterr().out) == (1, True)
+
+
+def value_and_gradient(x: Array) -> tuple[float, Array]:
+    """As scipy.optimize takes them with jac=True."""
+    return float(np.square(x).sum()), 2 * x
+
+
+def test_a_function_that_returns_its_gradient_is_told_how_it_is_passed() -> None:
+    with pytest.raises(UsageError) as caught:
+        gk.check(value_and_gradient, X)
+    call = str(caught.value).partition("is passed as ")[2]
+    report = eval(call, {"gk": gk, "f": value_and_gradient, "inputs": [X]})
+    assert report.verdict is gk.Verdict.PASS
+
+
+def test_a_forward_with_a_state_is_told_apart_from_a_random_one() -> None:
+    class Recurrent:
+        def __init__(self) -> None:
+            self.h = np.zeros((4, 3))
+
+        def forward(self, x: Array) -> Array:
+            self.h = np.tanh(x + self.h)
+            return self.h
+
+        def backward(self, cotangent: Array) -> Array:
+            return cotangent * (1 - self.h**2)
+
+    assert "keep a state that the next one reads" in str(gk.examine(Recurrent(), X)).replace("\n    ", " ")

@@ -326,6 +326,15 @@ FAILS = """
     def test_fails(gradcheck):
         gradcheck(Scale(2.0, 1.0), np.ones(3))
 """
+PASSES_UNEXPECTEDLY = """
+    import numpy as np
+    import pytest
+    from layers import Scale
+
+    @pytest.mark.xfail(strict=True)
+    def test_right_after_all(gradcheck):
+        gradcheck(Scale(2.0), np.ones(3))
+"""
 ALLOWED = """
     @pytest.mark.xfail
     def test_raises_as_expected(gradcheck):
@@ -365,11 +374,12 @@ INTERRUPTED = """
             ["test_interrupted: not finished, interrupted", "test_never_begun: the run was stopped before"],
             Verdict.INCONCLUSIVE,
         ),
+        (PASSES_UNEXPECTEDLY, [], ["test_right_after_all: not finished, [XPASS(strict)]"], Verdict.INCONCLUSIVE),
         (RAISES, ["-x", "-k", "before or raises"], None, Verdict.INCONCLUSIVE),
         (FAILS, [], [], Verdict.FAIL),
         (ALLOWED, [], [], Verdict.PASS),
     ],
-    ids=["an exception", "an interrupt", "the first failure", "a verdict", "allowed"],
+    ids=["an exception", "an interrupt", "a pass that was not expected", "the first failure", "a verdict", "allowed"],
 )
 def test_a_record_tells_what_was_cut_off_and_is_then_no_pass(
     tests: str, arguments: list[str], told: list[str] | None, verdict: Verdict, tmp_path: Path
