@@ -10,8 +10,8 @@ from gradcheck_kit.adapters.parameters import (
     Parameter,
     declared,
     gradient_place,
+    gradients_of,
     held_arrays,
-    is_gradient,
     layers_inside,
 )
 from gradcheck_kit.adapters.places import Path, Place
@@ -155,7 +155,8 @@ class ParameterSearch:
         for path, owner in owners:
             after = self._arrays(owner, path) if id(owner) in standing else {}
             places = [p for p, array in before[path].items() if self._kept(owner, p, array, after.get(p))]
-            kept[path] = [place for place in places if not is_gradient(place, places)]
+            gradients = gradients_of(places)
+            kept[path] = [place for place in places if place not in gradients]
         if run or any(kept.values()):
             self._twin.pulled_by_ones(outputs)
         beside = {path: {place: gradient_place(place, owner) for place in kept[path]} for path, owner in owners}

@@ -154,9 +154,9 @@ def gradient_place(place: Place, owner: Any) -> Place | None:
     return next((place.under(beside) for beside in _spellings(place.attribute) if beside in there), None)
 
 
-def is_gradient(place: Place, among: Iterable[Place]) -> bool:
-    """Whether a place is spelled as that of the gradient of another one."""
-    return any(place == other.under(name) for other in among for name in _spellings(other.attribute))
+def gradients_of(places: Iterable[Place]) -> set[Place]:
+    """Where the gradients of these would be, however they are spelled."""
+    return {place.under(name) for place in places for name in _spellings(place.attribute)}
 
 
 def _items(container: Any) -> list[tuple[Any, Any]]:

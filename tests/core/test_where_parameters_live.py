@@ -10,6 +10,7 @@ import pytest
 import gradcheck_kit as gk
 from gradcheck_kit.engine import UNPAIRED
 from gradcheck_kit.verdict import Verdict
+from reference_impls.layers import Affine
 
 Array = np.ndarray[Any, Any]
 Keep = Callable[[Any, Array], None]
@@ -415,3 +416,14 @@ def test_what_each_forward_makes_anew_is_no_parameter() -> None:
     report = gk.examine(Recording(), X)
     assert report.verdict is Verdict.PASS, str(report)
     assert {finding.input for finding in report.findings if finding.input} == {"x"}
+
+
+def test_thousands_of_numbers_in_lists_are_no_obstacle() -> None:
+    class Remembers(Affine):
+        def __init__(self) -> None:
+            super().__init__(np.ones((3, 2)), np.ones(2))
+            self.data = [[0.5] * 200 for _ in range(100)]  # quadratic time would be minutes
+
+    report = gk.examine(Remembers(), np.random.default_rng(0).normal(size=(4, 3)))
+    assert report.verdict is gk.Verdict.PASS
+    assert {"W", "b"} <= {finding.input for finding in report.findings}
