@@ -49,7 +49,7 @@ def _of_mode(here: Values, there: Values, given: Values | None) -> Iterator[Caus
         if np.any((here == 0) != (there == 0)) and _same_where_both(here, there) and (passed[here == 0] != 0).any():
             yield Cause("dropout-mask", "both drop, but not the same elements: give both the same random stream")
             return
-    yield from _of_batch_norm(here, there)
+    yield from _of_batch_norm(here, there, given)
 
 
 def _same_where_both(here: Values, there: Values) -> bool:
@@ -57,17 +57,33 @@ def _same_where_both(here: Values, there: Values) -> bool:
     return bool(both.any()) and relative(there[both], here[both]) <= AGREES
 
 
-def _of_batch_norm(here: Values, there: Values) -> Iterator[Cause]:
-    if here.ndim < 2 or len(here) < 3 or here.shape != there.shape:
+def _of_batch_norm(here: Values, there: Values, given: Values | None) -> Iterator[Cause]:
+    """Both are the input, every channel scaled and shifted; about one mean where only the scale is another.
+
+    A matrix product of inputs that are a factor off is every channel scaled and shifted, too, but no such input.
+    """
+    if here.ndim < 2 or len(here) < 3 or here.shape != there.shape or given is None or given.shape != here.shape:
         return
-    one, other = (np.moveaxis(np.asarray(a, np.float64), 1, 0).reshape(a.shape[1], -1) for a in (there, here))
-    middle, spread = one.mean(axis=1, keepdims=True), one.std(axis=1, keepdims=True)
-    factor = ((one - middle) * other).mean(axis=1, keepdims=True) / np.where(spread, spread**2, 1)
-    fitted = factor * (one - middle) + other.mean(axis=1, keepdims=True)
-    own = np.ptp(factor) > AGREES or np.ptp(other.mean(axis=1) - factor[:, 0] * middle[:, 0]) > AGREES
-    if relative(other, fitted) <= AGREES and relative(one, other) > AGREES and own and np.any(abs(factor - 1) > AGREES):
+    one, other, passed = (
+        np.moveaxis(np.asarray(a, np.float64), 1, 0).reshape(a.shape[1], -1) for a in (there, here, given)
+    )
+    if not _scaled_and_shifted(passed, one) or not _scaled_and_shifted(passed, other):
+        return
+    spread = one.std(axis=1)
+    if np.all(abs(one.mean(axis=1) - other.mean(axis=1)) <= AGREES * spread):
+        return  # about one mean: another eps, or another divisor of the variance
+    factor = other.std(axis=1) / np.where(spread, spread, 1)
+    if np.any(abs(factor - 1) > AGREES):
         told = f"every channel is the reference's times a factor of its own ({factor.min():.4g} to {factor.max():.4g}) "
         yield Cause("batch-norm-mode", told + "plus a shift: batch statistics on one side, running ones on the other")
+
+
+def _scaled_and_shifted(given: Values, made: Values) -> bool:
+    """Whether every channel (row) made is that of the input times a number, plus a number."""
+    centred = given - given.mean(axis=1, keepdims=True)
+    squares = (centred**2).sum(axis=1, keepdims=True)
+    factor = (centred * made).sum(axis=1, keepdims=True) / np.where(squares, squares, 1)
+    return relative(made, factor * centred + made.mean(axis=1, keepdims=True)) <= AGREES
 
 
 def _of_parameters(scene: Scene, here: Values, there: Values, given: Values | None) -> Iterator[Cause]:
@@ -139,7 +155,9 @@ def _of_decay(scene: Scene, more: float) -> Iterator[Cause]:
         return
     decay = ratio([before[n] for n in off], [mine[n] - theirs[n] for n in off])
     squares = sum(float(np.sum(np.square(before[n], dtype=np.float64))) for n in off)
-    if abs(decay / 2 * squares / more - 1) <= 1e-6:
+    # Of a network that is homogeneous in its weights, the losses alone agree with that for other labels, too (Euler).
+    reproduced = all(relative(mine[n] - theirs[n], decay * before[n]) <= 1e-6 for n in off)
+    if reproduced and abs(decay / 2 * squares / more - 1) <= 1e-6:
         told = f"the loss has {decay / 2:.6g} × Σp² over {', '.join(off)} more, and their gradients {decay:.6g} × p"
         yield Cause("weight-decay", told)
 

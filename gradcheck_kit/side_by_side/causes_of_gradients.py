@@ -10,6 +10,7 @@ from gradcheck_kit.side_by_side.stages import Apart
 from gradcheck_kit.side_by_side.trainee import Named, Values
 
 AGREES = 1e-9
+CLIP_EPS = 1e-6
 
 
 def causes(scene: Scene, first: Apart) -> list[Cause]:
@@ -70,8 +71,11 @@ def _of_factor(scene: Scene, off: Named, theirs: Named) -> Iterator[Hypothesis]:
         named["partial-batch"] = number / full
     slug = next((s for s, c in named.items() if c != 1.0 and abs(factor / c - 1) <= AGREES), "gradient-factor")
     norm = float(np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in off.values())))
-    if slug == "gradient-factor" and 0 < factor < 1 and abs(norm / float(f"{norm:.3g}") - 1) <= AGREES:
-        slug, told = "clipped", f"{told}; their norm together is {norm:.6g}"
+    if slug == "gradient-factor" and 0 < factor < 1:
+        # torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm that it divides by.
+        bounds = norm, norm + CLIP_EPS * factor
+        if any(abs(bound / float(f"{bound:.3g}") - 1) <= AGREES for bound in bounds):
+            slug, told = "clipped", f"{told}; their norm together is {norm:.6g}"
     if slug in ("missing-mean", "extra-mean", "partial-batch"):
         told += f"; the batch has {number} examples, a full one {full}"
     yield Hypothesis(slug, told, lambda n: factor * theirs[n])

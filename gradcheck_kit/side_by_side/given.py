@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.side_by_side.names import check_fit
+from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values
 from gradcheck_kit.subject import UsageError
 
@@ -59,11 +60,44 @@ def expected_batch(batch: Any) -> Callable[..., tuple[Values, Values]]:
 
 def expect_parameters(side: Trainee, wanted: Named) -> None:
     """Raise a UsageError unless `parameters()` has the schedule's names, each in the schedule's shape."""
-    own = side.parameters()
-    if not isinstance(own, Mapping):
-        raise UsageError(f"{side.name}: parameters() returned a {type(own).__name__}; return a dict of arrays by name")
+    own = expected_arrays(side, "parameters", side.parameters())
     shapes = [{name: np.shape(values) for name, values in arrays.items()} for arrays in (own, wanted)]
     check_fit(side.name, *shapes)
+
+
+def expected_arrays(side: Trainee, method: str, told: Any) -> Named:
+    """What a method told, or a UsageError unless it is arrays by name."""
+    if not isinstance(told, Mapping):
+        raise UsageError(f"{side.name}: {method}() returned a {type(told).__name__}; return a dict of arrays by name")
+    return told
+
+
+def expect_untouched(side: Trainee, loaded: Named) -> None:
+    """Raise a UsageError where the other side's step moved this one, which has not made any."""
+    now = side.parameters()
+    pairs = {
+        name: (np.asarray(values, np.float64), np.asarray(now[name], np.float64)) for name, values in loaded.items()
+    }
+    moved = [name for name, pair in pairs.items() if not np.array_equal(*pair, equal_nan=True)]
+    if moved:
+        told = f"{', '.join(moved)} of {side.name} moved when the reference made its first step"
+        raise UsageError(f"{told}: the two share arrays; give each a network of its own, such as copy.deepcopy of it")
+
+
+def expect_arguments(reference: Any, candidate: Any, schedule: Any, test: Any) -> None:
+    """Raise a UsageError, which says what to pass, unless these are two trainees, a schedule and a test set or None."""
+    expect_trainee("reference", reference)
+    expect_trainee("candidate", candidate)
+    if reference is candidate:
+        raise UsageError(f"reference and candidate are one object, {reference.name}; pass two: both are trained")
+    if not isinstance(schedule, Schedule):
+        wanted = "gradcheck_kit.Schedule(parameters, examples, batch_size, epochs, seed)"
+        raise UsageError(f"schedule is a {type(schedule).__name__}; pass {wanted}")
+    if not isinstance(schedule.parameters, Mapping):
+        raise UsageError(f"the schedule's parameters are a {type(schedule.parameters).__name__}; pass arrays by name")
+    if test is not None and (not isinstance(test, tuple | list) or len(test) != 2):
+        told = f"{len(test)} values" if isinstance(test, tuple | list) else f"a {type(test).__name__}"
+        raise UsageError(f"test is {told}; pass inputs and labels, such as test=(x_test, y_test)")
 
 
 def as_loss(side: Trainee, loss: Any) -> float:
@@ -75,7 +109,7 @@ def as_loss(side: Trainee, loss: Any) -> float:
     shape = np.shape(loss) if isinstance(loss, list | tuple) else tuple(getattr(loss, "shape", ()))
     held = bool(getattr(loss, "requires_grad", False))
     try:
-        if not held and not shape:
+        if not held and not shape and not isinstance(loss, str | bytes):
             return float(loss)
     except (TypeError, ValueError):
         pass

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.given import expected_arrays
 from gradcheck_kit.side_by_side.names import check_gradients
 from gradcheck_kit.side_by_side.rules import Rule
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, copied, offered, under
@@ -62,7 +64,7 @@ class Observer:
 
     def __init__(self, side: Trainee) -> None:
         self._side = side
-        self._parameters = copied(side.parameters())
+        self._parameters = self._told("parameters", side.parameters())
         self._state = self._offered("state")
         self._gradients: dict[str, Values] | None = None
         self._latest: Moment | None = None
@@ -76,12 +78,17 @@ class Observer:
 
     def after_step(self, loss: float) -> None:
         """After the update."""
-        parameters, state = copied(self._side.parameters()), self._offered("state")
+        parameters, state = self._told("parameters", self._side.parameters()), self._offered("state")
         self.previous = self._latest
         told = offered(self._side, "rule")
         rule = None if told is None else told()
         self._latest = Moment(self._parameters, parameters, loss, self._gradients, self._state, state, rule=rule)
         self._parameters, self._state = parameters, state
+
+    @property
+    def present(self) -> Named:
+        """The parameters as they were after the latest step, or at the start."""
+        return self._parameters
 
     def seen(self) -> Moment:
         """The latest step's moment."""
@@ -110,4 +117,7 @@ class Observer:
     def _offered(self, method: str) -> dict[str, Values] | None:
         found = offered(self._side, method)
         told = None if found is None else found()
-        return None if told is None else copied(told)
+        return None if told is None else self._told(method, told)
+
+    def _told(self, method: str, told: Any) -> dict[str, Values]:
+        return copied(expected_arrays(self._side, method, told))

@@ -42,6 +42,8 @@ class Shadows:
         given_up: whether the law was left after rounding alone had driven a shadow far off: it then allows everything.
         left_out: the tensors that do not count in the law, since their gradients are all rounding.
         fresh: another copy of the reference at its start, until the first step has been made.
+        amplified: the law's constant where a step was seen to make much of the rounding before it; 0 before.
+        fixed: whether the law keeps the constant of our own networks.
     """
 
     reference: Trainee
@@ -55,6 +57,8 @@ class Shadows:
     given_up: bool = False
     left_out: frozenset[str] = frozenset()
     fresh: Trainee | None = None
+    amplified: float = 0.0
+    fixed: bool = False
 
     def begin(self, asked: int | None, ours: bool) -> None:
         """Make as many as are asked for; left open, one, but of networks of our own only a reserve.
@@ -64,6 +68,7 @@ class Shadows:
         """
         if asked is not None and (isinstance(asked, bool) or not isinstance(asked, int) or asked < 0):
             raise UsageError(f"shadows={asked!r}; pass 0, 1, 2, …, or leave it out")
+        self.fixed = asked == 0
         if asked is None and ours:
             self.reserve = twin_of(self.reference)
             return
@@ -80,7 +85,7 @@ class Shadows:
     @property
     def factor(self) -> float:
         """The law's constant."""
-        return math.inf if self.given_up else max([FACTOR, *(shadow.factor for shadow in self.along)])
+        return math.inf if self.given_up else max([FACTOR, self.amplified, *(shadow.factor for shadow in self.along)])
 
     @property
     def factor_of_buffers(self) -> float:
@@ -91,6 +96,19 @@ class Shadows:
     def chaotic(self) -> bool:
         """Whether rounding alone has driven any of them far off."""
         return any(shadow.chaotic for shadow in self.along)
+
+    def widen(self, step: int, beyond: float) -> None:
+        """The law was left by this factor, in a step that makes so much of what was there before: it widens by more.
+
+        Where it would then be as wide as one of a shadow that measures nothing, it allows everything.
+        """
+        told = f"step {step} makes much of the rounding before it, seen when the reference made it from both places"
+        if beyond * self.factor > SAFETY * farthest(self.unit_roundoff, step):
+            self.given_up = True
+            self.notes.append(f"{told}: from there on a law that is left decides nothing")
+            return
+        before, self.amplified = self.factor, SAFETY * beyond * self.factor
+        self.notes.append(f"{told}: the law's constant is {self.amplified:.2g} from there on, not {before:.2g}")
 
     def leave_out(self, now: Distance, allowed: float) -> None:
         """From now on, the tensors whose gradients were seen to be all rounding do not count, if they leave the law."""
@@ -164,11 +182,12 @@ class Shadows:
     def to_arrays(self) -> dict[str, Values]:
         """For a run that is taken up again."""
         held = {f"{i}/{key}": values for i, one in enumerate(self.along) for key, values in one.to_arrays().items()}
-        return {**held, "left_out": np.array(json.dumps(sorted(self.left_out)))}
+        return {**held, "left_out": np.array(json.dumps(sorted(self.left_out))), "amplified": np.array(self.amplified)}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
         self.left_out = frozenset(json.loads(str(arrays["left_out"])))
+        self.amplified = float(arrays["amplified"])
         numbers = sorted({int(key.partition("/")[0]) for key in arrays if "/" in key})
         if numbers and self.reserve is not None:  # it had been asked before the snapshot was taken
             made = [self._made(self.reserve, number) for number in numbers]

@@ -50,7 +50,8 @@ def train_parity(  # noqa: PLR0913 - options, by keyword alone
 
     Raises:
         UsageError: the two have different dtypes and no precision is given, it is unknown or finer than a side's
-            dtype, parameters do not fit the schedule, or replay is asked of a side that has none.
+            dtype, parameters do not fit the schedule, replay is asked of a side that has none, an argument or what a
+            side tells is of another kind, or the two sides are one object or share arrays.
     """
     run = TrainingRun(
         reference,

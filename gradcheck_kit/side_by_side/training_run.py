@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.amplification import GROWS, amplified
 from gradcheck_kit.side_by_side.buffers import EVIDENCE, STAGE, buffers_of, furthest, not_compared
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides
 from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
@@ -14,8 +15,15 @@ from gradcheck_kit.side_by_side.digits import Digits
 from gradcheck_kit.side_by_side.distance import Distance, distance, losses_apart
 from gradcheck_kit.side_by_side.divergence import Divergence
 from gradcheck_kit.side_by_side.each_step import count_lost, judge
-from gradcheck_kit.side_by_side.envelope import drift, loss_drift
-from gradcheck_kit.side_by_side.given import as_loss, expect_parameters, expect_trainee, expected_batch, handed
+from gradcheck_kit.side_by_side.envelope import FACTOR, drift, loss_drift
+from gradcheck_kit.side_by_side.given import (
+    as_loss,
+    expect_arguments,
+    expect_parameters,
+    expect_untouched,
+    expected_batch,
+    handed,
+)
 from gradcheck_kit.side_by_side.moment import Observer
 from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.repeatability import not_repeated
@@ -60,8 +68,7 @@ class TrainingRun:
         repeat: bool = False,
         precision: str | None = None,
     ) -> None:
-        expect_trainee("reference", reference)
-        expect_trainee("candidate", candidate)
+        expect_arguments(reference, candidate, schedule, test)
         batch = expected_batch(batch)
         # The start may be the very arrays that a side goes on to train.
         schedule = replace(schedule, parameters=copied(schedule.parameters))
@@ -87,7 +94,7 @@ class TrainingRun:
         if note := not_compared(self._sides):
             self.trace.notes.append(note)
         self._observers = tuple(Observer(side) for side in self._sides)
-        self._compare(0)
+        self._compare(0, None)
 
     def _replaying(self, asked: bool | None) -> bool:
         lacking = [side.name for side in self._sides if offered(side, "attend") is None]
@@ -169,6 +176,8 @@ class TrainingRun:
                 lead = replays[0].branches if replays else None
                 replays.append(Replay(drift(self._unit_roundoff, step, factor), lead, step))
                 offered(side, "attend")(replays[-1])
+            if step == 1 and i == 1:
+                expect_untouched(side, observer.present)
             mine = handed(inputs), handed(labels)
             started = time.perf_counter()
             losses.append(as_loss(side, side.loss_and_gradients(*mine)))
@@ -185,7 +194,7 @@ class TrainingRun:
             self._shadows.lead(step, inputs, labels, replays[0].branches if replays else None)
         self.trace.losses.append((losses[0], losses[1]))
         known = self.trace.divergence
-        self._compare(step, *losses)
+        self._compare(step, lambda: self._scene(step, inputs, labels), *losses)
         self._judge(step, inputs, labels)
         self._explain(known, step, inputs, labels)
 
@@ -243,7 +252,7 @@ class TrainingRun:
             left_out=self._shadows.left_out,
         )
 
-    def _compare(self, step: int, *losses: float) -> None:
+    def _compare(self, step: int, scene: Callable[[], Scene] | None, *losses: float) -> None:
         """The losses and all parameters now, against what rounding explains; a second look before it is left."""
         now = self._apart()
         beside = furthest(buffers_of(self._sides[0]), buffers_of(self._sides[1]), self.trace.norms)
@@ -257,6 +266,8 @@ class TrainingRun:
             now = self._apart()
             apart_now = now.relative, losses_now, beside.apart
             allowed = self._allowed(step, slope, *losses)
+            self._ask_the_step(scene, now.norm, apart_now, allowed)
+            allowed = self._allowed(step, slope, *losses)
             self._shadows.given_up = self._shadows.given_up or (_left(apart_now, allowed) and self._shadows.chaotic)
             allowed = self._allowed(step, slope, *losses)
         if losses:
@@ -268,6 +279,18 @@ class TrainingRun:
             self._diverged(step, now.furthest, now.relative, allowed[0])
         if not beside.apart <= allowed[2]:
             self._diverged(step, beside.name, beside.apart, allowed[2], STAGE)
+
+    def _ask_the_step(
+        self, scene: Callable[[], Scene] | None, norm: float, apart: Sequence[float], allowed: Sequence[float]
+    ) -> None:
+        """A wider law where this very step, and no difference in it, is why it was left."""
+        left = not apart[0] <= allowed[0], not apart[1] <= allowed[1]
+        decided = all(math.isfinite(most) for most in allowed)
+        if scene is None or not decided or not any(left) or self.trace.divergence is not None or self._shadows.fixed:
+            return
+        seen = scene()
+        if amplified(seen, norm, left, 0.0 if self._shadows.factor > FACTOR else GROWS):
+            self._shadows.widen(seen.step, max(d / most for d, most in zip(apart[:2], allowed[:2], strict=True)))
 
     def _apart(self) -> Distance:
         reference, candidate = (side.parameters() for side in self._sides)

@@ -263,3 +263,74 @@ def test_a_schedule_takes_numpy_s_integers() -> None:
     numbers = {name: np.int64(n) for name, n in (("examples", 40), ("batch_size", 10), ("epochs", 3), ("seed", 0))}
     usual = Schedule(START, 40, 10, 3, 0)
     assert Schedule(START, **numbers).fingerprint == usual.fingerprint  # type: ignore[arg-type]
+
+
+def test_one_object_on_both_sides_is_a_usage_error() -> None:
+    side = Linear()
+    with pytest.raises(UsageError, match="are one object, by hand; pass two"):
+        trained(side, side)
+
+
+def test_two_trainees_of_one_network_are_a_usage_error_and_not_a_difference() -> None:
+    module = nn.Linear(3, 2, dtype=torch.float64)
+    layout = {"W": ("weight", True), "b": ("bias", False)}
+    sides = [
+        TorchTrainee(name, module, torch.optim.SGD(module.parameters(), lr=0.1), nn.functional.mse_loss, layout)
+        for name in ("one", "other")
+    ]
+    with pytest.raises(UsageError, match="W, b of other moved when the reference made its first step: the two share"):
+        trained(*sides)
+
+
+MISTAKEN = {
+    "no schedule": ({"schedule": None}, "schedule is a NoneType; pass gradcheck_kit.Schedule"),
+    "a list of parameters": ({"schedule": Schedule([X], 40, 10, 3, 0)}, "parameters are a list"),  # type: ignore[arg-type]
+    "inputs alone to test": ({"test": X}, "test is a ndarray; pass inputs and labels"),
+    "three arrays to test": ({"test": (X, Y, Y)}, "test is 3 values"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_what_is_no_schedule_or_no_test_set_is_a_usage_error(name: str) -> None:
+    given, told = MISTAKEN[name]
+    arguments: dict[str, Any] = {"schedule": Schedule(START, 40, 10, 3, 0), "test": None, **given}
+    with pytest.raises(UsageError, match=told):
+        train_parity(by_torch(), Linear(), batch=lambda i: (X[i], Y[i]), **arguments)
+
+
+class Telling(Linear):
+    """Tells something else than arrays by name, or no number, from its first step on."""
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__()
+        self.told, self.begun = told, False
+
+    def step(self) -> None:
+        super().step()
+        self.begun = True
+
+    def parameters(self) -> Any:
+        return self.told.get("parameters", self.p) if self.begun else self.p
+
+    def gradients(self) -> Any:
+        return self.told.get("gradients", self.g)
+
+    def loss_and_gradients(self, inputs: Array, labels: Array) -> Any:
+        return self.told.get("loss", super().loss_and_gradients(inputs, labels))
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"parameters": [X]}, r"parameters\(\) returned a list"),
+        ({"gradients": [X]}, r"gradients\(\) returned a list"),
+        ({"loss": "1.0"}, r"loss_and_gradients\(\) returned '1.0'"),
+    ],
+)
+@pytest.mark.parametrize("as_reference", [True, False])
+def test_a_trainee_that_tells_no_arrays_or_no_number_is_a_usage_error(
+    told: dict[str, Any], words: str, as_reference: bool
+) -> None:
+    sides = (Telling(**told), by_torch()) if as_reference else (by_torch(), Telling(**told))
+    with pytest.raises(UsageError, match=words):
+        trained(*sides)
