@@ -285,8 +285,10 @@ class TrainingRun:
     ) -> None:
         """A wider law where this very step, and no difference in it, is why it was left."""
         left = not apart[0] <= allowed[0], not apart[1] <= allowed[1]
-        decided = all(math.isfinite(most) for most in allowed)
-        if scene is None or not decided or not any(left) or self.trace.divergence is not None or self._shadows.fixed:
+        decided = self.trace.divergence is not None or not all(math.isfinite(most) for most in allowed)
+        # A copy would follow a decision that is wrong, too.
+        misjudged = not all(decision.within for decision in self.trace.ledger)
+        if scene is None or decided or misjudged or not any(left) or self._shadows.fixed:
             return
         seen = scene()
         if amplified(seen, norm, left, 0.0 if self._shadows.factor > FACTOR else GROWS):
