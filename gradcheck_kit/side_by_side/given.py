@@ -66,9 +66,13 @@ def expect_parameters(side: Trainee, wanted: Named) -> None:
 
 
 def expected_arrays(side: Trainee, method: str, told: Any) -> Named:
-    """What a method told, or a UsageError unless it is arrays by name."""
+    """What a method told, or a UsageError unless it is arrays by name, none of them still part of a graph."""
     if not isinstance(told, Mapping):
         raise UsageError(f"{side.name}: {method}() returned a {type(told).__name__}; return a dict of arrays by name")
+    held = [name for name, values in told.items() if getattr(values, "requires_grad", False)]
+    if held:
+        which = f"{', '.join(held)} as tensors that require grad"
+        raise UsageError(f"{side.name}: {method}() returned {which}; return arrays, such as p.detach().numpy()")
     return told
 
 

@@ -324,6 +324,7 @@ class Telling(Linear):
     [
         ({"parameters": [X]}, r"parameters\(\) returned a list"),
         ({"gradients": [X]}, r"gradients\(\) returned a list"),
+        ({"parameters": {"W": nn.Parameter(torch.ones(3, 2)), "b": X}}, r"returned W as tensors that require grad"),
         ({"loss": "1.0"}, r"loss_and_gradients\(\) returned '1.0'"),
     ],
 )
