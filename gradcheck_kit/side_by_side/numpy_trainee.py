@@ -14,6 +14,7 @@ from gradcheck_kit.side_by_side.trainee import Named, Values
 from gradcheck_kit.subject import UsageError
 
 RULES: dict[str, Kind] = {"SGD": "SGD", "RMSProp": "RMSProp", "Adam": "Adam", "AdamW": "Adam"}
+HYPERPARAMETERS = ("lr", "momentum", "dampening", "nesterov", "weight_decay", "betas", "alpha", "eps")
 
 
 class NumPyTrainee:
@@ -37,6 +38,8 @@ class NumPyTrainee:
         self.dtype = str(next(iter(network.params.values())).dtype)
         self._stages: dict[str, Values] = {}
         self._replay: Replay | None = None
+        self._latest: dict[str, Any] | None = None
+        self._changing = False
 
     def load(self, parameters: Named) -> None:
         own = self._network.params
@@ -55,7 +58,9 @@ class NumPyTrainee:
         return loss
 
     def step(self) -> None:
+        self._latest = self._hyperparameters()
         self._optimizer.step(self._network.grads)
+        self._changing = self._latest != self._hyperparameters()
 
     def accuracy(self, inputs: Values, labels: Values) -> float:
         return float(self._network.accuracy(inputs, labels))
@@ -70,6 +75,12 @@ class NumPyTrainee:
 
     def set_gradients(self, gradients: Named) -> None:
         self._network.grads.update({n: np.array(g, self.dtype) for n, g in gradients.items()})
+
+    def step_again(self) -> None:
+        """`step` with the latest one's hyperparameters, which a schedule may have changed since."""
+        for name, value in (self._latest or {}).items():
+            setattr(self._optimizer, name, value)
+        self.step()
 
     def attend(self, replay: Replay | None) -> None:
         self._replay = replay
@@ -102,9 +113,14 @@ class NumPyTrainee:
         family = next((c.__name__ for c in type(own).__mro__ if c.__name__ in RULES), None)
         if family is None or getattr(own, "amsgrad", False) or getattr(own, "centered", False):
             return None
-        known = ("lr", "momentum", "dampening", "nesterov", "weight_decay", "betas", "alpha", "eps")
-        numbers = {name: getattr(own, name) for name in known if hasattr(own, name)}
+        if self._changing:
+            return None  # its step changed them, before or after it used them
+        numbers = self._hyperparameters() if self._latest is None else self._latest
         return Rule(RULES[family], decoupled=family == "AdamW", **numbers)
+
+    def _hyperparameters(self) -> dict[str, Any]:
+        """As they are now, where the optimiser has them under torch's names as attributes of its own."""
+        return {name: value for name, value in vars(self._optimizer).items() if name in HYPERPARAMETERS}
 
     def widened(self) -> "NumPyTrainee":
         held = [*self._network.params.values()]

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from torch import nn
 
 import gradcheck_kit as gk
 from gradcheck_kit.render.html_parity import page
+from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
 from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
 from gradcheck_kit.side_by_side.training import TrainingRun, train_parity
 from gradcheck_kit.verdict import Verdict
+from reference_impls.networks import MLP
+from reference_impls.optimizers import SGD
 
 Array = np.ndarray[Any, Any]
 ROWS, EXAMPLES = 12, 40
@@ -227,3 +231,38 @@ def test_a_snapshot_is_refused_by_a_run_with_other_shadows_or_in_other_digits() 
         run().restore(taken)
     with pytest.raises(gk.UsageError, match="in float32, this one is in float32, products in bfloat16"):
         run(precision="bfloat16").restore(taken)
+
+
+class Scheduled(SGD):
+    """Its learning rate falls with every step, after it was used; `off` spoils that of the fifth step."""
+
+    def __init__(self, params: Any, off: float) -> None:
+        super().__init__(params, lr=0.3)
+        self.off, self.made = off, 0
+
+    def step(self, grads: Any) -> None:
+        self.made += 1
+        due, self.lr = self.lr, self.lr * (1 + self.off * (self.made == 5))
+        super().step(grads)
+        self.lr = 0.9 * due
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-6])
+def test_a_numpy_optimiser_that_changes_its_learning_rate_after_a_step_is_asked_with_that_of_the_step(
+    off: float,
+) -> None:
+    inputs = GENERATOR.normal(size=(EXAMPLES, 3))
+    networks = [MLP([3, 5, 2], np.random.default_rng(0)) for _ in range(2)]
+    start = {name: p.copy() for name, p in networks[0].params.items()}
+    sides = [
+        NumPyTrainee(f"off by {spoilt}", network, partial(Scheduled, off=spoilt))
+        for network, spoilt in zip(networks, (0.0, off), strict=True)
+    ]
+    report = train_parity(*sides, Schedule(start, EXAMPLES, 10, 3, 0), lambda i: (inputs[i], LABELS[i]))
+    if not off:
+        assert report.divergence is None
+        return
+    assert report.divergence is not None
+    found = report.divergence
+    assert (found.step, found.stage, found.cause) == (5, "update", "learning-rate")
+    assert "is 1.000001 × the reference's" in found.evidence
