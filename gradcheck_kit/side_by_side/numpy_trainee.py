@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,8 @@ class NumPyTrainee:
     def step_again(self) -> None:
         """`step` with the latest one's hyperparameters, which a schedule may have changed since."""
         for name, value in (self._latest or {}).items():
-            setattr(self._optimizer, name, value)
+            with suppress(AttributeError):  # a property that computes it
+                setattr(self._optimizer, name, value)
         self.step()
 
     def attend(self, replay: Replay | None) -> None:
@@ -119,8 +120,10 @@ class NumPyTrainee:
         return Rule(RULES[family], decoupled=family == "AdamW", **numbers)
 
     def _hyperparameters(self) -> dict[str, Any]:
-        """As they are now, where the optimiser has them under torch's names as attributes of its own."""
-        return {name: value for name, value in vars(self._optimizer).items() if name in HYPERPARAMETERS}
+        """As they are now, where the optimiser has them under torch's names; no arrays of a rate for each element."""
+        own = self._optimizer
+        found = {name: getattr(own, name) for name in HYPERPARAMETERS if hasattr(own, name)}
+        return {name: value for name, value in found.items() if np.ndim(value) == 0 or isinstance(value, tuple | list)}
 
     def widened(self) -> "NumPyTrainee":
         held = [*self._network.params.values()]

@@ -266,3 +266,31 @@ def test_a_numpy_optimiser_that_changes_its_learning_rate_after_a_step_is_asked_
     found = report.divergence
     assert (found.step, found.stage, found.cause) == (5, "update", "learning-rate")
     assert "is 1.000001 × the reference's" in found.evidence
+
+
+class Computes:
+    """A gradient step in slots whose learning rate is a property."""
+
+    __slots__ = ("made", "params")
+
+    def __init__(self, params: Any) -> None:
+        self.params, self.made = params, 0
+
+    @property
+    def lr(self) -> float:
+        return 0.3 * 0.9**self.made
+
+    def step(self, grads: Any) -> None:
+        for name, p in self.params.items():
+            p -= self.lr * grads[name]
+        self.made += 1
+
+
+def test_an_optimiser_in_slots_whose_rate_is_computed_is_stepped_and_stepped_again() -> None:
+    inputs = GENERATOR.normal(size=(EXAMPLES, 3))
+    networks = [MLP([3, 5, 2], np.random.default_rng(0)) for _ in range(2)]
+    start = {name: p.copy() for name, p in networks[0].params.items()}
+    sides = [NumPyTrainee(f"side {i}", network, Computes) for i, network in enumerate(networks)]
+    report = train_parity(*sides, Schedule(start, EXAMPLES, 10, 3, 0), lambda i: (inputs[i], LABELS[i]))
+    assert report.divergence is None
+    sides[0].step_again()

@@ -42,7 +42,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Tensor], Tensor]] = {
     "a function with a domain": (torch.log, X.abs() + 0.01),
     "a network, float64": (module(torch.float64), X[None]),
     "a network, float32": (module(torch.float32), X[None].float()),
-    "dropout": (nn.Dropout(0.4), X),
+    "dropout": (nn.Dropout(0.4), X.repeat(8)),
 }
 
 
