@@ -160,14 +160,8 @@ def test_what_lies_around_the_rule_is_no_fault_of_it() -> None:
     assert any(item.startswith("vmap (what is around the rule of Weighted raises") for item in report.not_asked)
 
 
-class OldStyle(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return 2 * x
-
-    @staticmethod
-    def backward(ctx: Any, u: Tensor) -> Any:
-        return 2 * u
+class OldStyle(WithoutSetupContext):
+    generate_vmap_rule = False
 
 
 class NewStyleWithoutRule(Function):
