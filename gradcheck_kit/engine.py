@@ -30,7 +30,7 @@ from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, g
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
 from gradcheck_kit.reproduction.lines import expect_place, reproduction
 from gradcheck_kit.sources import Watch, source_of
-from gradcheck_kit.space import Array, Arrays
+from gradcheck_kit.space import Array, Arrays, copies_of
 from gradcheck_kit.subject import BudgetSpentError, Forward, MalformedGradientError, Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
 
@@ -205,7 +205,7 @@ def prepared(
     """The subject's outputs at its point and what will be differentiated: all that the questions are given."""
     subject, library = meter.subject, meter.subject.library
     _visit_elsewhere(subject.forward, another_point(subject, generator))
-    outputs = dict(subject.forward({name: library.copy(array) for name, array in subject.point.items()}))
+    outputs = dict(subject.forward(copies_of(library, subject.point)))
     dtype = coarsest(subject, outputs)
     wide = _reference(meter, generator, outputs, dtype, reference)
     demand = DEFAULT_REQUIRE[dtype] if wide is None else REQUIRE_BESIDE_FLOAT64[dtype]

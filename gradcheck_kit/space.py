@@ -294,6 +294,11 @@ def root_mean_square(vector: Vector) -> float:
     return norm(vector) / math.sqrt(len(vector)) if len(vector) else 0.0
 
 
+def copies_of(library: Library, arrays: Arrays) -> dict[str, Array]:
+    """The arrays in memory of their own."""
+    return {name: library.copy(array) for name, array in arrays.items()}
+
+
 # -- whole arrays, block by block: a large one must not be copied to float64 at once ------------------------------
 
 BLOCK = 2**18  # elements: 2 MiB of float64, which a core's cache holds

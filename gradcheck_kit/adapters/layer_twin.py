@@ -9,7 +9,7 @@ from gradcheck_kit.adapters.parameters import Parameter
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.sharing import shared_memory
 from gradcheck_kit.adapters.signature import Arguments, Structure, expect_outputs, named_outputs
-from gradcheck_kit.space import Array, Arrays, Library
+from gradcheck_kit.space import Array, Arrays, Library, copies_of
 from gradcheck_kit.subject import Shared
 
 BESIDE = "; the gradient of a parameter W stands beside it, as self.dW or in self.grads"
@@ -43,7 +43,7 @@ class Twin:
 
     def inputs(self) -> dict[str, Array]:
         """Copies of the inputs: a forward may overwrite them."""
-        return {name: self.library.copy(array) for name, array in self.arguments.arrays.items()}
+        return copies_of(self.library, self.arguments.arrays)
 
     def forward(self, point: Arrays) -> dict[str, Array]:
         """The outputs at these inputs and parameters; parameters that are left out stay as they are."""
@@ -57,7 +57,7 @@ class Twin:
 
     def pulled_by_ones(self, outputs: Arrays) -> None:
         """Run the backward of the latest forward, of these outputs."""
-        self._backward({name: self.library.copy(output) for name, output in outputs.items()})
+        self._backward(copies_of(self.library, outputs))
 
     def pullback(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
         """The gradients of inputs and parameters there."""

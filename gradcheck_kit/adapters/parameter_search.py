@@ -15,7 +15,7 @@ from gradcheck_kit.adapters.parameters import (
     layers_inside,
 )
 from gradcheck_kit.adapters.places import Path, Place
-from gradcheck_kit.space import FORMATS, Array
+from gradcheck_kit.space import FORMATS, Array, copies_of
 from gradcheck_kit.subject import UsageError
 
 Pair = tuple[Place, Place]
@@ -100,7 +100,7 @@ class ParameterSearch:
     def _moves_outputs(self, array: Place, value: Array) -> bool:
         """Whether the forward reads this array, of this value: other numbers there give other outputs."""
         library, title = self._library, self._twin.title
-        outputs = {name: library.copy(output) for name, output in self._forward().items()}  # may be that very array
+        outputs = copies_of(library, self._forward())  # may be that very array
         array.write(self._layer, library.moved(value, value + 1.0, 0.5), library, title, array.name)
         try:
             moved = self._forward()

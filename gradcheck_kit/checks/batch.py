@@ -15,7 +15,7 @@ from gradcheck_kit.checks.rounding import Place, differing, outputs_differ
 from gradcheck_kit.differences.probe import nudged, shrunk
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import FORMATS, Array, Arrays, IntVector
-from gradcheck_kit.subject import BudgetSpentError, UsageError
+from gradcheck_kit.subject import UsageError
 from gradcheck_kit.verdict import of_ratio
 
 QUESTION = "batch"
@@ -75,7 +75,7 @@ def _found(examination: Examination) -> _Batch:
     for move in (nudged, shrunk):  # the second where the first leaves the domain
         generator = examination.aside(f"{QUESTION}: {move.__name__}")
         point = {n: move(library, generator, a) if library.dtype(a) in FORMATS else a for n, a in subject.point.items()}
-        outputs = _forward(examination, point)
+        outputs = examination.outputs_at(point)
         if outputs is not None and examination.finite(outputs):
             batch = _Batch(point, outputs, names, rows)
             if not _hidden(examination, batch) and _shown(examination, batch) and _depends(examination, batch):
@@ -98,7 +98,7 @@ def _hidden(examination: Examination, batch: _Batch) -> bool:
 def _shown(examination: Examination, batch: _Batch) -> bool:
     """Whether the forward of the permuted batch is its outputs, permuted."""
     order = _order(examination, batch.rows)
-    permuted = _forward(examination, batch.moved(examination, batch.point, order))
+    permuted = examination.outputs_at(batch.moved(examination, batch.point, order))
     return permuted is not None and not outputs_differ(
         examination, permuted, batch.moved(examination, batch.outputs, order)
     )
@@ -112,19 +112,10 @@ def _depends(examination: Examination, batch: _Batch) -> bool:
     library, first = examination.library, np.zeros(batch.rows, dtype=np.int64)
     for name in (n for n in batch.names if n in examination.subject.differentiable):
         point = {**batch.point, name: library.rows(batch.point[name], first)}
-        outputs = _forward(examination, point)
+        outputs = examination.outputs_at(point)
         if outputs is None or not outputs_differ(examination, outputs, batch.outputs):
             return False
     return True
-
-
-def _forward(examination: Examination, point: Arrays) -> Mapping[str, Array] | None:
-    try:
-        return {n: examination.library.copy(y) for n, y in examination.subject.forward(point).items()}
-    except BudgetSpentError:
-        raise
-    except Exception:
-        return None
 
 
 def _of_order(examination: Examination, batch: _Batch) -> list[Finding]:
@@ -150,7 +141,7 @@ def _of_single(examination: Examination, batch: _Batch) -> list[Finding] | None:
     if not all(batch.has(examination, n, y) for n, y in batch.outputs.items()):
         return None
     point = batch.moved(examination, batch.point, first)
-    alone = _forward(examination, point)
+    alone = examination.outputs_at(point)
     if alone is None or outputs_differ(examination, alone, batch.moved(examination, batch.outputs, first)):
         return None
     drawn = examination.cotangents(generator=examination.aside(QUESTION))

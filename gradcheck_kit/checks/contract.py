@@ -6,7 +6,7 @@ from gradcheck_kit.checks.examination import Examination, passed
 from gradcheck_kit.checks.infinite import infinite_by_right
 from gradcheck_kit.locate.box import Box
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, Library, is_finite
+from gradcheck_kit.space import FORMATS, Array, Library, copies_of, is_finite
 from gradcheck_kit.subject import Subject
 from gradcheck_kit.verdict import Verdict
 
@@ -57,10 +57,7 @@ def _of_sharing(examination: Examination) -> tuple[list[Finding], list[str]]:
     if subject.sharing is None:
         return [], []
     first, findings, notes = examination.first_pull, [], []
-    copies = [
-        {name: examination.library.copy(array) for name, array in arrays.items()}
-        for arrays in (subject.point, first.cotangents)
-    ]
+    copies = [copies_of(subject.library, arrays) for arrays in (subject.point, first.cotangents)]
     for shared in subject.sharing(*copies):
         if shared.gradient not in subject.differentiable:
             continue

@@ -10,8 +10,8 @@ import numpy as np
 
 from gradcheck_kit.differences.probe import at_most_typical, shrunk, signed_uniform, typical_size
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, Arrays, Format, Library, is_finite
-from gradcheck_kit.subject import Forward, Subject
+from gradcheck_kit.space import FORMATS, Array, Arrays, Format, Library, copies_of, is_finite
+from gradcheck_kit.subject import BudgetSpentError, Forward, Subject
 from gradcheck_kit.verdict import Verdict
 
 Gradients = Mapping[str, Array | None]
@@ -78,9 +78,9 @@ class Examination:
 
         It is given copies, so that purity can still see what a call does to its arguments.
         """
-        given = {name: self.library.copy(array) for name, array in self.subject.point.items()}
+        given = copies_of(self.library, self.subject.point)
         cotangents = self.cotangents()
-        copies = {name: self.library.copy(u) for name, u in cotangents.items()}
+        copies = copies_of(self.library, cotangents)
         # Copies of the gradients as well: the backward may keep writing to the arrays that it returned.
         return Pull(cotangents, self._kept(self.subject.pullback(given, copies)))
 
@@ -124,6 +124,15 @@ class Examination:
         """The pullback's gradients as arrays of their own: a backward may keep writing to what it returned."""
         return self._kept(self.subject.pullback(point, cotangents))
 
+    def outputs_at(self, point: Arrays) -> Mapping[str, Array] | None:
+        """The outputs at another point, as arrays of their own; None where the forward raises there."""
+        try:
+            return copies_of(self.library, self.subject.forward(point))
+        except BudgetSpentError:
+            raise
+        except Exception:
+            return None
+
     def _kept(self, pulled: Gradients) -> dict[str, Array | None]:
         """Copies; each gradient is let go as soon as it is copied, since all together may be large."""
         waiting, kept = dict(pulled), {}
@@ -166,7 +175,7 @@ class Examination:
 def another_point(subject: Subject, generator: np.random.Generator) -> dict[str, Array]:
     """A point of other values in the same region; fresh arrays."""
     library = subject.library
-    elsewhere = {name: library.copy(array) for name, array in subject.point.items()}
+    elsewhere = copies_of(library, subject.point)
     for name in subject.differentiable:
         elsewhere[name] = shrunk(library, generator, elsewhere[name])
     return elsewhere

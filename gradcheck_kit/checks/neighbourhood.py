@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.differences.probe import scale_of, signed_uniform
-from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Vector, is_finite
+from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Vector, copies_of, is_finite
 from gradcheck_kit.subject import Subject
 
 SAME = 40.0  # steps: relative change of a gradient that curvature explains …
@@ -73,16 +73,14 @@ class Neighbourhood:
         return np.array([self._is_defined(self._moved(ray, self.step)) for ray in self._rays])
 
     def _is_defined(self, point: Arrays) -> bool:
-        copies = {name: self.library.copy(array) for name, array in point.items()}
         try:
-            outputs = self.subject.forward(copies)
+            outputs = self.subject.forward(copies_of(self.library, point))
         except (ValueError, ArithmeticError, RuntimeError):
             return False
         return all(is_finite(self.library, output) for output in outputs.values())
 
     def _gradient(self, point: Arrays, cotangents: Arrays) -> FloatVector:
-        copies = {name: self.library.copy(array) for name, array in point.items()}
-        pulled = self.subject.pullback(copies, {name: self.library.copy(u) for name, u in cotangents.items()})
+        pulled = self.subject.pullback(copies_of(self.library, point), copies_of(self.library, cotangents))
         return np.concatenate([self._vector(pulled, name) for name in self.names])
 
     def _vector(self, pulled: Mapping[str, Array | None], name: str) -> FloatVector:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from gradcheck_kit.checks.examination import Examination, Gradients, another_point, passed
 from gradcheck_kit.checks.rounding import Place, differing
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Arrays
+from gradcheck_kit.space import Arrays, copies_of
 from gradcheck_kit.subject import BudgetSpentError
 from gradcheck_kit.verdict import Verdict, of_ratio
 
@@ -77,7 +77,7 @@ def _cotangent_key(output: str) -> str:
 def _mutated(examination: Examination, arrays: Arrays, call: Callable[[Arrays], object]) -> list[str]:
     """The names of the arrays that `call` changed; it is given copies."""
     library = examination.library
-    given = {name: library.copy(array) for name, array in arrays.items()}
+    given = copies_of(library, arrays)
     call(given)
     return [name for name in arrays if not library.identical(given[name], arrays[name])]
 

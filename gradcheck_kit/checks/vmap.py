@@ -12,7 +12,7 @@ from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedErr
 from gradcheck_kit.checks.rounding import FACTOR, MORE, Place, differing, outputs_differ
 from gradcheck_kit.differences.probe import at_dithered_point
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Array, Arrays, Library, norm_of_difference
+from gradcheck_kit.space import Array, Arrays, copies_of, norm_of_difference
 from gradcheck_kit.subject import BudgetSpentError, Vectorised, VectorisedRuleError, VectorisedRuleLacksError
 from gradcheck_kit.verdict import Verdict, of_ratio
 
@@ -90,7 +90,7 @@ class _Calls:
         cls, examination: Examination, points: Sequence[Arrays], u: Sequence[Arrays], mapped: Sequence[str]
     ) -> "_Calls":
         library, subject = examination.library, examination.subject
-        forwards = [_copied(library, subject.forward(point)) for point in points]
+        forwards = [copies_of(library, subject.forward(point)) for point in points]
         pulled = [examination.pulled(point, each) for point, each in zip(points, u, strict=True)]
         outputs = {n: library.stacked([each[n] for each in forwards]) for n in forwards[0]}
         gradients: dict[str, Array | None] = {}
@@ -108,13 +108,8 @@ class _Calls:
 def _two_points(examination: Examination) -> list[Arrays]:
     """The point and one of other values beside it; twice the same where the forward raises there."""
     here, there = examination.subject.point, another_point(examination.subject, examination.aside(QUESTION))
-    try:
-        outputs = examination.subject.forward(there)
-    except BudgetSpentError:
-        raise
-    except Exception:
-        return [here, here]
-    return [here, there if examination.finite(outputs) else here]
+    outputs = examination.outputs_at(there)
+    return [here, here if outputs is None or not examination.finite(outputs) else there]
 
 
 def _mappings(examination: Examination) -> Iterator[tuple[tuple[str, ...], list[_Mapping]]]:
@@ -191,15 +186,11 @@ def _other_outputs(examination: Examination, points: Sequence[Arrays], one: Arra
     generator, forward = examination.aside(f"{QUESTION}: dithers"), examination.subject.forward
     noise = dict.fromkeys(other, 0.0)
     for _ in range(MORE):
-        again = [_copied(library, at_dithered_point(library, generator, point, forward)) for point in points]
+        again = [copies_of(library, at_dithered_point(library, generator, point, forward)) for point in points]
         for n in noise:
             moved = library.stacked([each[n] for each in again])
             noise[n] = max(noise[n], norm_of_difference(library, moved, other[n]))
     return any(not norm_of_difference(library, one[n], y) <= FACTOR * noise[n] for n, y in other.items())
-
-
-def _copied(library: Library, outputs: Arrays) -> Arrays:
-    return {n: library.copy(y) for n, y in outputs.items()}
 
 
 def _named(vectorised: Vectorised) -> str:

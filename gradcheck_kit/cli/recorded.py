@@ -15,6 +15,7 @@ from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.structure import Example, NDArray
 from gradcheck_kit.exploration.trial import Trial, backward_raised, forward_works, pulled
 from gradcheck_kit.report import Report
+from gradcheck_kit.space import copies_of
 from gradcheck_kit.subject import Subject, UsageError
 
 
@@ -107,7 +108,7 @@ def _report(construction: Construction, call: Call, example: Example, seed: int)
 def _first_call(construction: Construction, subject: Subject, call: Call, example: Example, seed: int) -> Report | None:
     """The failure of a backward that raises; None where it returns."""
     with subject.session():
-        point = {name: subject.library.copy(array) for name, array in subject.point.items()}
+        point = copies_of(subject.library, subject.point)
         try:
             outputs = dict(subject.forward(point))
         except UsageError:

@@ -18,7 +18,7 @@ from gradcheck_kit.differences.line import Line, scheme_for
 from gradcheck_kit.differences.noise import OFFSETS
 from gradcheck_kit.differences.one_sided import one_sided
 from gradcheck_kit.differences.scheme import Scheme
-from gradcheck_kit.space import FORMATS, Array, Arrays, Library, NumPy, Vector, root_mean_square
+from gradcheck_kit.space import FORMATS, Array, Arrays, Library, NumPy, Vector, copies_of, root_mean_square
 from gradcheck_kit.subject import UsageError
 
 SIDES = {"both": 0, "right": 1, "left": -1}
@@ -104,7 +104,7 @@ def _point_and_tangents(library: Library, point: Any, tangents: Any) -> tuple[Ar
         raise UsageError(
             f"tangents for {', '.join(moving)}, but the point has {', '.join(given)}; pass None to hold fixed"
         )
-    arrays = {name: library.copy(value) for name, value in given.items()}
+    arrays = copies_of(library, given)
     directions = {}
     for name, v in moving.items():
         if v is None:

@@ -18,6 +18,7 @@ from gradcheck_kit.exploration.structure import Example
 from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import Cost, Finding, Report
 from gradcheck_kit.sources import raised_in, source_in, source_of
+from gradcheck_kit.space import copies_of
 from gradcheck_kit.subject import Subject, UsageError
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
@@ -97,7 +98,7 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
     call = replace(call, checked=subject.differentiable)
     with subject.session():
         try:
-            outputs = dict(subject.forward(_copies(subject)))
+            outputs = dict(subject.forward(copies_of(subject.library, subject.point)))
         except Exception as error:
             return _raised(error, example)
         try:
@@ -144,14 +145,10 @@ def _excuse(beside: Finding, wrong: Sequence[Finding]) -> str:
     return "edge of the domain" if beside.cause == "domain" else "kink"
 
 
-def _copies(subject: Subject) -> dict[str, Any]:
-    return {name: subject.library.copy(array) for name, array in subject.point.items()}
-
-
 def pulled(subject: Subject, outputs: Mapping[str, Any], seed: int) -> None:
     """One backward, to see whether it raises."""
     cotangents = Examination(subject, outputs, np.random.default_rng(seed), 1.0).cotangents()
-    subject.pullback(_copies(subject), cotangents)
+    subject.pullback(copies_of(subject.library, subject.point), cotangents)
 
 
 def forward_works(call: Call) -> bool:
