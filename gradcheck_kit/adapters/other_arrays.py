@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from gradcheck_kit.adapters.held import held_by
-from gradcheck_kit.adapters.parameters import DEEPEST, of_numbers
+from gradcheck_kit.adapters.parameters import DEEPEST, items_of, of_numbers
 from gradcheck_kit.adapters.places import Path, Place
 from gradcheck_kit.space import Array, Library
 
@@ -28,9 +28,7 @@ def reached(layer: Any, library: Library) -> dict[Place, Array]:
 
 
 def _entries(owner: Any) -> Iterator[tuple[tuple[str, Any], Any]]:
-    if isinstance(owner, Mapping):
-        yield from ((("[]", key), item) for key, item in owner.items())
-    elif isinstance(owner, list | tuple):
-        yield from ((("[]", place), item) for place, item in enumerate(owner))
+    if isinstance(owner, Mapping | list | tuple):
+        yield from ((("[]", key), item) for key, item in items_of(owner))
     elif not isinstance(owner, type | ModuleType):
         yield from (((".", name), item) for name, item in held_by(owner).items())

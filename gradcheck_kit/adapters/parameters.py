@@ -66,9 +66,9 @@ def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
         isinstance(params, list | tuple) and isinstance(grads, list | tuple | None)
     ):
         return None
-    if any(_is_parameter(held) for _, held in _items(params)):
+    if any(_is_parameter(held) for _, held in items_of(params)):
         return None
-    ways = [way for key, held in _items(params) for way in _ways(key, held)]
+    ways = [way for key, held in items_of(params) for way in _ways(key, held)]
     return [(_declared_in(named, way, path), _declared_in("grads", way, path)) for way in ways]
 
 
@@ -115,7 +115,7 @@ def _unpacked(value: Any, deepest: int = DEEPEST) -> Iterator[tuple[Path, Any]]:
     if deepest == 0 or not isinstance(value, Mapping | list | tuple) or (deepest < DEEPEST and of_numbers(value)):
         yield (), value
         return
-    for key, item in _items(value):
+    for key, item in items_of(value):
         yield from (((("[]", key), *steps), inner) for steps, inner in _unpacked(item, deepest - 1))
 
 
@@ -140,11 +140,11 @@ def held_arrays(owner: Any, path: Path, library: Library) -> dict[Place, Array]:
     found = {Place(None, name, path): array for name, array in _arrays_of(owner, library).items()}
     for name, value in held_by(owner).items():
         if isinstance(value, Mapping | list | tuple):
-            found |= {Place(name, key, path): item for key, item in _items(value) if library.owns(item)}
-            for key, inner in _items(value):
+            found |= {Place(name, key, path): item for key, item in items_of(value) if library.owns(item)}
+            for key, inner in items_of(value):
                 if isinstance(inner, Mapping | list | tuple):
                     way: Path = (*path, (".", name), ("[]", key))
-                    found |= {Place(None, k, way): item for k, item in _items(inner) if library.owns(item)}
+                    found |= {Place(None, k, way): item for k, item in items_of(inner) if library.owns(item)}
     return found
 
 
@@ -159,7 +159,8 @@ def gradients_of(places: Iterable[Place]) -> set[Place]:
     return {place.under(name) for place in places for name in _spellings(place.attribute)}
 
 
-def _items(container: Any) -> list[tuple[Any, Any]]:
+def items_of(container: Any) -> list[tuple[Any, Any]]:
+    """Keys or places, and what is there, of a dict, a list or a tuple."""
     return list(container.items() if isinstance(container, Mapping) else enumerate(container))
 
 

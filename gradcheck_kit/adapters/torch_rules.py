@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import TypeVar
 
 from torch import Tensor
 from torch.autograd import Function
@@ -15,6 +15,7 @@ from gradcheck_kit.subject import VectorisedRuleError, VectorisedRuleLacksError
 
 APPLY = Function.apply.__func__.__code__  # type: ignore[attr-defined]  # its frame knows which Function is applied
 CHECKPOINT = "torch.utils.checkpoint"
+Result = TypeVar("Result")
 LONGEST = 200  # characters of what was raised
 
 
@@ -32,15 +33,15 @@ class Rules:
     def names(self) -> tuple[str, ...]:
         return tuple(function.__name__ for function in self._functions or ())
 
-    def mapped(self, call: Callable[..., Any], *arrays: Any) -> Any:
-        """`call(*arrays)`, a call under vmap.
+    def mapped(self, call: Callable[[], Result]) -> Result:
+        """What a call under vmap returns.
 
         Raises:
             VectorisedRuleLacksError: a rule raised NotImplementedError.
             VectorisedRuleError: a rule raised anything else, or torch cannot use it.
         """
         try:
-            return call(*arrays)
+            return call()
         except Exception as error:
             if not self._raised(error.__traceback__):
                 raise

@@ -75,9 +75,7 @@ def _loss(scene: Scene, again: Place, moved: list[Place]) -> bool:
 def _moved(scene: Scene) -> list[Named]:
     """The candidate's parameters before the step, each element a unit in the last place off, a few times."""
     generator = np.random.default_rng(scene.step)
-    dtype = scene.trainee.dtype
-    before = scene.candidate.before
-    return [{n: moved_by_an_ulp(p, generator, dtype) for n, p in before.items()} for _ in range(DRAWS)]
+    return [moved_by_an_ulp(scene.candidate.before, generator, scene.trainee.dtype) for _ in range(DRAWS)]
 
 
 def _remade(scene: Scene, start: Named) -> Place | None:

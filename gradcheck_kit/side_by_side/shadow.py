@@ -76,7 +76,7 @@ class Shadow:
         if twin is None:
             return None
         generator = np.random.default_rng([seed, 1])
-        twin.load({name: moved_by_an_ulp(values, generator, reference.dtype) for name, values in start.items()})
+        twin.load(moved_by_an_ulp(start, generator, reference.dtype))
         return cls(twin, generator, norm=distance(start, start).norm)
 
     def advance(
@@ -156,8 +156,12 @@ def farthest(unit_roundoff: float, step: int) -> float:
     return min(FAR, WIDEST / (SAFETY * unit_drift(unit_roundoff, step)))
 
 
-def moved_by_an_ulp(values: Values, generator: np.random.Generator, dtype: str) -> Values:
+def moved_by_an_ulp(parameters: Named, generator: np.random.Generator, dtype: str) -> dict[str, Values]:
     """Every element that is not zero one unit in the last place of the dtype up or down."""
+    return {name: _moved(values, generator, dtype) for name, values in parameters.items()}
+
+
+def _moved(values: Values, generator: np.random.Generator, dtype: str) -> Values:
     unit = FORMATS[dtype].unit_roundoff
     held = np.asarray(values, np.float64)
     signs = np.where(generator.random(held.shape) < 0.5, 1.0, -1.0)

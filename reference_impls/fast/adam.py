@@ -18,9 +18,6 @@ class InPlaceAdam(InPlace, Adam):
 
     block: ClassVar[int] = 1 << 15  # elements: p, g, m, v and the scratch memory of float32 are 3/4 MiB
 
-    def _options(self) -> tuple[bool, ...]:
-        return self.weight_decay != 0, self.amsgrad
-
     def _kinds(self) -> tuple[str, ...]:
         return ("mean", "square", "largest square") if self.amsgrad else ("mean", "square")
 

@@ -42,7 +42,7 @@ class InPlace(Optimizer):
     """
 
     block: ClassVar[int] = 1 << 16  # elements: four blocks of float32 are 1 MiB, which a second-level cache holds
-    _known_options: tuple[bool, ...]
+    _known_options: tuple[Any, ...]
     _known: list[Array | None]
     _blocks: list[Rows]
     _scratch: Array
@@ -73,9 +73,9 @@ class InPlace(Optimizer):
         """``_update`` of the readable optimizer, line by line, for some rows."""
         raise NotImplementedError(f"{type(self).__name__}: write _update_rows(rows)")
 
-    def _options(self) -> tuple[bool, ...]:
+    def _options(self) -> tuple[Any, ...]:
         """What decides which arrays a step needs."""
-        raise NotImplementedError(f"{type(self).__name__}: write _options()")
+        return self._kinds()
 
     def _kinds(self) -> tuple[str, ...]:
         """What is kept for every parameter from step to step."""
@@ -111,7 +111,7 @@ class InPlace(Optimizer):
             own.setdefault(kind, np.zeros_like(self.params[name]))
         p, g = np.atleast_1d(self.params[name]), np.atleast_1d(gradient)
         kept = {kind: np.atleast_1d(own[kind]) for kind in kinds}
-        end = self._end(name, gradient) if gradient.ndim else 1
+        end = self._end(name, g)
         at_once = max(1, self.block * len(p) // max(1, p.size))
         scratch = self._scratch_of((2, min(end, at_once), *p.shape[1:]), p.dtype)
         for start in range(0, end, at_once):
