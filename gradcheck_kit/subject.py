@@ -24,6 +24,12 @@ class UsageError(ValueError):
     """The call cannot be carried out as written; the message says what was passed and what to type instead."""
 
 
+def in_words(error: Exception, longest: int | None = 120) -> str:
+    """The class of an exception and the first line of what it says, or so many characters of that."""
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first[:longest]}"
+
+
 @dataclass(frozen=True)
 class Shared:
     """The gradient of `gradient` shares memory with `name`, an "input", "parameter", "cotangent" or "gradient"."""

@@ -11,7 +11,7 @@ from gradcheck_kit.adapters.signature import named_outputs
 from gradcheck_kit.adapters.torch_graph import Gradients, Graph, dense, pulled_from
 from gradcheck_kit.adapters.torch_library import Torch
 from gradcheck_kit.space import Arrays
-from gradcheck_kit.subject import UsageError
+from gradcheck_kit.subject import UsageError, in_words
 
 
 def stacked(graph: Graph, at: Arrays, moving: Arrays) -> dict[str, Tensor]:
@@ -24,10 +24,8 @@ def stacked(graph: Graph, at: Arrays, moving: Arrays) -> dict[str, Tensor]:
         try:
             outputs = torch.func.vmap(_at(graph, at), randomness="same")(dict(moving))
         except Exception as error:
-            said = str(error).splitlines()[0][:120] if str(error) else ""
-            raise UsageError(
-                f"vmap=True: {graph.title} cannot be vectorised ({type(error).__name__}: {said}); leave vmap out"
-            ) from error
+            message = f"vmap=True: {graph.title} cannot be vectorised ({in_words(error)}); leave vmap out"
+            raise UsageError(message) from error
     return {n: o.detach() for n, o in outputs.items()}
 
 
@@ -43,7 +41,7 @@ def vectorised(
     def pulled() -> tuple[dict[str, Tensor], Gradients]:
         for leaf in leaves.values():
             leaf.requires_grad_()
-        given = {**leaves, **graph.given(leaves)}
+        given = graph.given(leaves)
         at = {**points[0], **{n: given[n] for n in still}}
         mapped = torch.func.vmap(_at(graph, at), in_dims=(dict(axes),), randomness="same")
         outputs = mapped({n: given[n] for n in axes})

@@ -11,7 +11,7 @@ from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedErr
 from gradcheck_kit.checks.rounding import Place, differing
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import Arrays
-from gradcheck_kit.subject import BudgetSpentError, Recorded
+from gradcheck_kit.subject import BudgetSpentError, Recorded, in_words
 from gradcheck_kit.verdict import Verdict, of_ratio
 
 QUESTION = "frozen-subsets"
@@ -134,10 +134,8 @@ def _compared(
     except BudgetSpentError:
         raise
     except Exception as error:
-        said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
-        return [
-            Finding(QUESTION, Verdict.FAIL, f"the backward raises {where}: {said}", input="the backward", cause=cause)
-        ]
+        message = f"the backward raises {where}: {in_words(error)}"
+        return [Finding(QUESTION, Verdict.FAIL, message, input="the backward", cause=cause)]
     asked = {name: found.get(name) for name in expected}
     wrong = differing(examination, expected, asked, Place(examination.subject.point, u))
     return [

@@ -5,13 +5,13 @@ concatenation a slice of a wider array, an every-second-element view one with ga
 were contiguous are wrong there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from gradcheck_kit.checks.examination import Examination, Gradients, NotAskedError, passed
 from gradcheck_kit.checks.rounding import Place, differing, outputs_differ
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import FORMATS, ROW_AGAIN, STRIDE_0, STRIDED, Arrays, copies_of
-from gradcheck_kit.subject import BudgetSpentError
+from gradcheck_kit.subject import BudgetSpentError, in_words
 from gradcheck_kit.verdict import Verdict, of_ratio
 
 QUESTION = "layout"
@@ -104,7 +104,7 @@ def _wrong(
         raise
     except Exception as error:
         examination.pulled(point, first.cotangents)  # where the usual layout raises now too, that goes to the caller
-        return _words(error)
+        return in_words(error)
 
     def laid(moved: Arrays, u: Arrays) -> Gradients:
         own = _laid(examination, {name: moved[name] for name in inputs}, layout)
@@ -129,7 +129,7 @@ def _of_stride_0(examination: Examination, layout: str) -> list[Finding]:
         raise
     except Exception as error:
         examination.pulled(point, same)
-        return _findings("cotangent", layout, _words(error))
+        return _findings("cotangent", layout, in_words(error))
 
     def expanded(moved: Arrays, u: Arrays) -> Gradients:
         return examination.pulled(moved, {**u, **_expanded(examination, layout, u)})
@@ -158,8 +158,3 @@ def _findings(whose: str, layout: str, wrong: dict[str, float] | str) -> list[Fi
         )
         for name, ratio in wrong.items()
     ]
-
-
-def _words(error: Exception) -> str:
-    lines: Sequence[str] = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:120]}"

@@ -11,7 +11,7 @@ import numpy as np
 from gradcheck_kit.checks.casting import casts_inside
 from gradcheck_kit.checks.examination import Reference, widened
 from gradcheck_kit.space import Array, Library, norm
-from gradcheck_kit.subject import BudgetSpentError, Forward, Subject
+from gradcheck_kit.subject import BudgetSpentError, Forward, Subject, in_words
 
 SAME_FUNCTION = 0.1  # a larger relative difference is no rounding: overflow, another random stream, another branch
 FLOAT64 = "float64"
@@ -39,7 +39,7 @@ def in_float64(
     except BudgetSpentError:
         raise
     except Exception as error:
-        return f"its forward does not take float64 ({type(error).__name__}: {str(error).splitlines()[0][:80]})"
+        return f"its forward does not take float64 ({in_words(error, 80)})"
     reference = Reference(name, forward, wide, library)
     difference = _difference(library, outputs, wide)
     if difference is None and casts_inside(subject, reference, generator):

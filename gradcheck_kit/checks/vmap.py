@@ -13,7 +13,7 @@ from gradcheck_kit.checks.rounding import FACTOR, MORE, Place, differing, output
 from gradcheck_kit.differences.probe import at_dithered_point
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import Array, Arrays, copies_of, norm_of_difference
-from gradcheck_kit.subject import BudgetSpentError, Vectorised, VectorisedRuleError, VectorisedRuleLacksError
+from gradcheck_kit.subject import BudgetSpentError, Vectorised, VectorisedRuleError, VectorisedRuleLacksError, in_words
 from gradcheck_kit.verdict import Verdict, of_ratio
 
 QUESTION = "vmap"
@@ -146,8 +146,7 @@ def _compared(
     except (BudgetSpentError, VectorisedRuleLacksError):
         raise
     except Exception as error:
-        words = (str(error).splitlines() or [""])[0][:120]
-        raise NotAskedError(f"what is around the rule of {rule} raises, {type(error).__name__}: {words}") from None
+        raise NotAskedError(f"what is around the rule of {rule} raises, {in_words(error)}") from None
     findings = _disagreeing(examination, Place(points[0], u[0], inputs=True), points, rule, mapping, (singly, mapped))
     if findings and vectorised.draws():
         raise NotAskedError(f"by the rule of {rule} a mapped call may draw other random numbers than single ones")

@@ -16,7 +16,7 @@ from gradcheck_kit.exploration.structure import Example, NDArray
 from gradcheck_kit.exploration.trial import Trial, backward_raised, forward_works, pulled
 from gradcheck_kit.report import Report
 from gradcheck_kit.space import copies_of
-from gradcheck_kit.subject import Subject, UsageError
+from gradcheck_kit.subject import Subject, UsageError, in_words
 
 
 def arrays_of(path: Path) -> dict[str, NDArray]:
@@ -132,6 +132,5 @@ def _told(trial: Trial) -> Report:
 
 def _unusable(what: str, arrays: Mapping[str, NDArray], error: Exception) -> UsageError:
     shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.items())
-    first = (str(error).splitlines() or [""])[0]
-    at = at_own_line(error)
-    return UsageError(f"{what} with {shapes}: {type(error).__name__}: {first}{at}\n  pass arrays of other shapes")
+    told = f"{in_words(error, None)}{at_own_line(error)}"
+    return UsageError(f"{what} with {shapes}: {told}\n  pass arrays of other shapes")

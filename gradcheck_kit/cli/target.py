@@ -15,7 +15,7 @@ from typing import Any
 
 from gradcheck_kit.sources import LIBRARIES, OWN
 from gradcheck_kit.spelling import did_you_mean
-from gradcheck_kit.subject import UsageError
+from gradcheck_kit.subject import UsageError, in_words
 
 FORM = "path/to/file.py:Name or package.module:Name"
 SHOWN = 6  # names in a message
@@ -136,11 +136,10 @@ def _from_file(name: str, path: Path) -> ModuleType:
 
 
 def _does_not_import(place: str, error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
     if isinstance(error, SyntaxError) and error.filename:
         line = f"\n    {(error.text or '').strip()}" if error.text else ""
         return f"{place} is no Python: {error.msg}, line {error.lineno} of {Path(error.filename).name}{line}"
-    return f"{place} does not import: {type(error).__name__}: {first}{at_own_line(error)}"
+    return f"{place} does not import: {in_words(error, None)}{at_own_line(error)}"
 
 
 def at_own_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from gradcheck_kit.provenance import environment_now
 from gradcheck_kit.report import Cost, Finding, Report
 from gradcheck_kit.sources import raised_in, source_in, source_of
 from gradcheck_kit.space import copies_of
-from gradcheck_kit.subject import Subject, UsageError
+from gradcheck_kit.subject import Subject, UsageError, in_words
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
 BESIDE = "right beside it "  # begins an obstacle that was not met at the example itself
@@ -165,8 +165,7 @@ def _raised(error: Exception, example: Example) -> Trial:
 
 
 def _in_short(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}".removesuffix(": ")[:100]
+    return in_words(error, None).removesuffix(": ")[:100]
 
 
 def backward_raised(

@@ -552,3 +552,14 @@ def test_a_layer_that_keeps_its_first_input_is_wrong_in_float32_too_and_not_shor
         report = gk.examine(AffineOfFirstInput(W, b), x, seed=seed)
         assert report.verdict is FAIL, f"seed {seed}\n{report}"
         assert gk.examine(Affine(W, b), x, seed=seed), f"seed {seed}"
+
+
+def test_a_forward_that_raises_without_a_word_in_float64_is_differentiated_as_it_is() -> None:
+    def single(x: torch.Tensor) -> torch.Tensor:
+        if x.dtype is torch.float64:
+            raise ValueError
+        return x.sin()
+
+    report = gk.examine(single, torch.linspace(0.1, 1.0, 5))
+    assert report.verdict is gk.Verdict.PASS
+    assert report.reference == "native"
