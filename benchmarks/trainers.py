@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from reference_impls.fast import FastLeNet, FastMLP, InPlaceSGD, seldom_zero_first
+from reference_impls.fast import FastLeNet, FastMLP, InPlaceSGD, SeldomZeroFirst
 from reference_impls.networks import MLP, LeNet
 from reference_impls.networks.classifier import Classifier
 from reference_impls.optimizers import SGD
@@ -73,11 +73,12 @@ def sparse(task: Task) -> Step:
     readable = task.network()
     if not isinstance(readable, MLP):
         raise NotRunnableError("its first layer is no affine one")
-    order, dense = seldom_zero_first(task.x, BATCH)
-    readable.params["0.W"][...] = readable.params["0.W"][order]
-    network = FastMLP(readable, dense_inputs=dense)
-    sorted_task = replace(task, x=np.ascontiguousarray(task.x[:, order]))
-    return _in_numpy(sorted_task, network, InPlaceSGD(network.params, RATE, sparse_rows=network.sparse_rows))
+    examples = SeldomZeroFirst(task.x, BATCH)
+    readable.params["0.W"][...] = readable.params["0.W"][examples.order]
+    network = FastMLP(readable, dense_inputs=examples.dense)
+    return _in_numpy(
+        replace(task, x=examples), network, InPlaceSGD(network.params, RATE, sparse_rows=network.sparse_rows)
+    )
 
 
 def textbook(task: Task) -> Step:

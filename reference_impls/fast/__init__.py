@@ -8,7 +8,7 @@ loss and gradients up to rounding; ``InPlaceSGD``, ``InPlaceAdam`` and ``InPlace
 from reference_impls.fast.adam import InPlaceAdam, InPlaceAdamW
 from reference_impls.fast.lenet import FastLeNet
 from reference_impls.fast.mlp import FastMLP
+from reference_impls.fast.seldom_zero import SeldomZeroFirst
 from reference_impls.fast.sgd import InPlaceSGD
-from reference_impls.fast.sparse_affine import seldom_zero_first
 
-__all__ = ["FastLeNet", "FastMLP", "InPlaceAdam", "InPlaceAdamW", "InPlaceSGD", "seldom_zero_first"]
+__all__ = ["FastLeNet", "FastMLP", "InPlaceAdam", "InPlaceAdamW", "InPlaceSGD", "SeldomZeroFirst"]

@@ -14,10 +14,10 @@ from reference_impls.layers.layer import Array
 class Affine(Protocol):
     """An affine layer of one batch size, in any of its forms."""
 
-    def forward(self, x: Array, W: Array, b: Array, out: Array) -> None:
+    def forward(self, x: Any, W: Array, b: Array, out: Array) -> None:
         """Write ``x @ W + b`` into ``out``."""
 
-    def gradients(self, x: Array, dz: Array, dW: Array, db: Array) -> None:
+    def gradients(self, x: Any, dz: Array, dW: Array, db: Array) -> None:
         """Write those of W and b into ``dW`` and ``db``, for the x of the latest forward."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from reference_impls.fast.cross_entropy import CrossEntropy
 from reference_impls.fast.large_pages import LargePages
+from reference_impls.fast.seldom_zero import Batch
 from reference_impls.layers.arguments import cotangent_array, float_array, same_dtype
 from reference_impls.layers.layer import Array
 from reference_impls.networks.classifier import Classifier
@@ -73,7 +74,7 @@ class FastClassifier(ABC, Generic[Buffers]):
         """That of the parameters, the gradients and the loss."""
         return self.params["0.W"].dtype
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array | Batch) -> Array:
         """Return the logits, (batch, classes), in fresh memory.
 
         Raises:
@@ -81,7 +82,7 @@ class FastClassifier(ABC, Generic[Buffers]):
         """
         return self._run(x).cross_entropy.logits.T.copy()
 
-    def loss(self, x: Array, labels: Array) -> Any:
+    def loss(self, x: Array | Batch, labels: Array) -> Any:
         """Return the mean softmax cross entropy of ``forward(x)``, a NumPy scalar of the parameters' dtype.
 
         Args:
@@ -136,27 +137,31 @@ class FastClassifier(ABC, Generic[Buffers]):
         """Return the memory for batches of so many rows."""
 
     @abstractmethod
-    def _forward(self, x: Array, memory: Buffers) -> None:
+    def _forward(self, x: Any, memory: Buffers) -> None:
         """Write the logits, transposed, into ``memory.cross_entropy.logits``."""
 
     @abstractmethod
     def _backward(self, dlogits: Array, memory: Buffers, *, of_input: bool) -> Array | None:
         """Fill ``grads`` from the gradient of the logits (classes, rows); return that of x if it is asked for."""
 
-    def _run(self, x: Array) -> Buffers:
+    def _laid_out(self, x: Array | Batch, shape: tuple[int, ...]) -> Any:
+        """Return ``x`` as ``_forward`` takes it."""
+        return np.asarray(x).reshape(shape)
+
+    def _run(self, x: Array | Batch) -> Buffers:
         self._latest, self._has_loss = None, False  # which stands if something raises
         # Of a batch like an earlier one nothing is left to be asked.
-        known = self._of_batch.get((x.shape, x.dtype, self.dtype)) if type(x) is np.ndarray else None
+        known = self._of_batch.get((x.shape, x.dtype, self.dtype)) if type(x) in (np.ndarray, Batch) else None
         shape, memory = self._checked_batch(x) if known is None else known
-        self._x_shape = np.shape(x)
-        self._forward(np.asarray(x).reshape(shape), memory)
+        self._x_shape = x.shape
+        self._forward(self._laid_out(x, shape), memory)
         self._latest = memory
         return memory
 
-    def _checked_batch(self, x: Array) -> tuple[tuple[int, ...], Buffers]:
+    def _checked_batch(self, x: Array | Batch) -> tuple[tuple[int, ...], Buffers]:
         """Return the shape that the forward needs x in, and memory for such batches from now on."""
         name = type(self).__name__
-        x = float_array(name, "x", x)
+        x = float_array(name, "x", np.asarray(x) if isinstance(x, Batch) else x)
         same_dtype(name, "x", x, "params['0.W']", self.params["0.W"])
         rows = self._rows_of(x)
         if len(rows) == 0:

@@ -33,6 +33,7 @@ from reference_impls.fast.affine import Affine, DenseAffine
 from reference_impls.fast.classifier import FastClassifier
 from reference_impls.fast.cross_entropy import CrossEntropy
 from reference_impls.fast.large_pages import LargePages
+from reference_impls.fast.seldom_zero import Batch
 from reference_impls.fast.sparse_affine import SparseAffine
 from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.layers.arguments import batch_of_rows, integer
@@ -45,7 +46,7 @@ class Memory:
     """What a batch of one size needs.
 
     Attributes:
-        h: the activations, (rows, units) each: ``h[0]`` is x itself, the rest belong to the network.
+        h: the activations, (rows, units) each: ``h[0]`` is x itself or its ``Batch``, the rest belong to the network.
         dh: their gradients; ``dh[0]``, of x, is never used in training and has no memory.
         zeros: of the width of each, because NumPy's maximum of two arrays is faster than that with a number.
         positive: where each is positive.
@@ -53,7 +54,7 @@ class Memory:
         cross_entropy: the logits and their gradient.
     """
 
-    h: list[Array]
+    h: list[Any]
     dh: list[Array]
     zeros: list[Array]
     positive: list[Array]
@@ -77,10 +78,10 @@ class FastMLP(FastClassifier[Memory]):
         Args:
             network: the readable one.
             dense_inputs: multiply the first so many inputs as they come, and of the others those that are not zero
-                somewhere in the batch; ``seldom_zero_first`` of this package says how many, and in which order the
-                inputs should come. All are multiplied if it is left out. Where W or a cotangent is not finite, the
-                NaN of 0 times infinity is left out as well. The gradient of the first W is then read-only, and
-                ``InPlaceSGD(..., sparse_rows=network.sparse_rows)`` need not look at its zeros.
+                somewhere in the batch; ``SeldomZeroFirst`` of this package says how many, sorts the inputs, and makes
+                batches that need not be looked through. All are multiplied if it is left out. Where W or a cotangent
+                is not finite, the NaN of 0 times infinity is left out as well. The gradient of the first W is then
+                read-only, and ``InPlaceSGD(..., sparse_rows=network.sparse_rows)`` need not look at its zeros.
 
         Raises:
             TypeError: the network is no MLP, or float16; ``dense_inputs`` is no integer.
@@ -110,7 +111,10 @@ class FastMLP(FastClassifier[Memory]):
             cross_entropy=CrossEntropy(classes, rows, dtype),
         )
 
-    def _forward(self, x: Array, memory: Memory) -> None:
+    def _laid_out(self, x: Array | Batch, shape: tuple[int, ...]) -> Any:
+        return x if self.sparse_rows and isinstance(x, Batch) else super()._laid_out(x, shape)
+
+    def _forward(self, x: Any, memory: Memory) -> None:
         *hidden, (W_last, b_last) = self._layers
         h, logits = memory.h, memory.cross_entropy.logits
         h[0] = x

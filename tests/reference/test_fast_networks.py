@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 import gradcheck_kit as gk
 from gradcheck_kit.side_by_side.distance import distance
 from gradcheck_kit.side_by_side.numpy_trainee import NumPyTrainee
-from reference_impls.fast import FastLeNet, FastMLP, InPlaceAdam, InPlaceSGD, seldom_zero_first
+from reference_impls.fast import FastLeNet, FastMLP, InPlaceAdam, InPlaceSGD, SeldomZeroFirst
 from reference_impls.fast.classifier import BATCH_SIZES_KEPT
 from reference_impls.fast.convolution import StripConvolution
 from reference_impls.fast.cross_entropy import CrossEntropy
 from reference_impls.fast.pooling import PairPool
-from reference_impls.fast.sparse_affine import SparseAffine
+from reference_impls.fast.sparse_affine import Places
 from reference_impls.fast.sparse_rows import SparseRows
 from reference_impls.networks import MLP, LeNet
 from reference_impls.optimizers import SGD, Adam
@@ -149,29 +149,86 @@ def test_inputs_that_are_seldom_zero_come_first_and_those_of_most_batches_are_co
     x = np.zeros((1000, 5), np.uint8)
     for column, often in enumerate([5, 1000, 0, 500, 200]):
         x[:often, column] = 1
-    order, dense = seldom_zero_first(x, batch=100)
-    assert order.tolist() == [1, 3, 4, 0, 2]
-    assert dense == 3  # the next is zero in 0.995 ** 100 = 61 % of all batches
-    assert seldom_zero_first(x, batch=1)[1] == 1
+    examples = SeldomZeroFirst(x, batch=100)
+    assert examples.order.tolist() == [1, 3, 4, 0, 2]
+    assert examples.dense == 3  # the next is zero in 0.995 ** 100 = 61 % of all batches
+    assert SeldomZeroFirst(x, batch=1).dense == 1  # 500 of 1000 is not less than half
+    assert len(examples) == 1000
 
 
-def test_training_on_sorted_inputs_is_training_on_the_inputs() -> None:
-    network = mlp([20, 9, 4])
-    x, labels = batch_for(network, 30)
-    x[generator(3).random(x.shape) < np.linspace(0, 1, 20)] = 0.0
-    x = x[:, generator(4).permutation(20)]
-    order, dense = seldom_zero_first(x, batch=6)
-    assert 0 < dense < 20
+def examples_with_zeros(rows: int, inputs: int, seed: int, dtype: Any = np.float64) -> Array:
+    """The further to the right an input stands, the more often it is zero, or minus zero; the columns are mixed."""
+    rng = generator(seed)
+    x = rng.normal(size=(rows, inputs)).astype(dtype)
+    x[rng.random(x.shape) < np.linspace(0, 1, inputs)] = rng.choice([0.0, -0.0])
+    return x[:, rng.permutation(inputs)]
+
+
+@given(
+    rows=st.integers(1, 30),
+    inputs=st.integers(1, 20),
+    batch=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    data=st.data(),
+)
+def test_a_batch_of_sorted_examples_is_what_an_array_would_give(
+    rows: int, inputs: int, batch: int, seed: int, data: st.DataObject
+) -> None:
+    x = examples_with_zeros(rows, inputs, seed)
+    examples = SeldomZeroFirst(x, batch)
+    expected = x[:, examples.order]
+    integers = st.lists(st.integers(-rows, rows - 1)).map(lambda numbers: np.array(numbers, np.intp))
+    bools = st.lists(st.booleans(), min_size=rows, max_size=rows).map(np.array)
+    which = data.draw(st.one_of(st.slices(rows), st.just(slice(2, 1)), integers, bools))
+    taken = examples[which]
+    np.testing.assert_array_equal(np.asarray(taken), expected[which])
+    assert (taken.shape, taken.dtype) == (expected[which].shape, x.dtype)
+    assert taken.head.shape[1] == examples.dense
+    assert np.all(taken.value != 0)
+
+
+@every_dtype
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [slice(0, 6), slice(6, 12), slice(12, 18), slice(18, 20)],
+        [generator(5).permutation(20)[i : i + 6] for i in (0, 6, 12, 18)],
+        [np.zeros(6, int), np.arange(6)],
+    ],
+    ids=["in order", "shuffled", "one example again and again"],
+)
+def test_training_on_sorted_examples_is_training_on_the_examples(batches: list[Any], dtype: Any) -> None:
+    network = mlp([20, 9, 4], dtype)
+    x, labels = examples_with_zeros(20, 20, 0, dtype), generator(1).integers(0, 4, 20)
+    examples = SeldomZeroFirst(x, batch=6)
+    assert 0 < examples.dense < 20
     sorted_network = copy.deepcopy(network)
-    sorted_network.params["0.W"][...] = network.params["0.W"][order]
-    fast = FastMLP(sorted_network, dense_inputs=dense)
-    for twin, seen in ((network, x), (fast, x[:, order])):
+    sorted_network.params["0.W"][...] = network.params["0.W"][examples.order]
+    fast = FastMLP(sorted_network, dense_inputs=examples.dense)
+    for twin, seen in ((network, x), (fast, examples)):
         optimizer = InPlaceSGD(twin.params, 0.1, sparse_rows=getattr(twin, "sparse_rows", None))
-        for start in range(0, 30, 6):
-            twin.loss(seen[start : start + 6], labels[start : start + 6])
+        for rows in batches:
+            twin.loss(seen[rows], labels[rows])
             twin.backward()
             optimizer.step(twin.grads)
-    np.testing.assert_allclose(fast.params["0.W"], network.params["0.W"][order], rtol=1e-12, atol=1e-14)
+    ulps = 64 * np.finfo(dtype).eps
+    np.testing.assert_allclose(fast.params["0.W"], network.params["0.W"][examples.order], rtol=ulps, atol=ulps)
+
+
+@pytest.mark.parametrize("dense_inputs", [None, 0, 3, 20])
+def test_a_batch_is_taken_whatever_the_network_leaves_out(dense_inputs: int | None) -> None:
+    network = mlp([20, 9, 4])
+    examples = SeldomZeroFirst(examples_with_zeros(12, 20, 0), batch=6)
+    fast = FastMLP(copy.deepcopy(network), dense_inputs=dense_inputs)
+    u = generator(3).normal(size=(5, 4))
+    for _ in "first", "again":
+        batch = examples[2:7]
+        np.testing.assert_allclose(fast.forward(batch), network.forward(np.asarray(batch)), rtol=1e-12, atol=1e-13)
+        dx = fast.backward(u)
+        np.testing.assert_allclose(dx, network.backward(u), rtol=1e-11, atol=1e-13)
+    images = SeldomZeroFirst(generator(1).random((3, 784)), batch=3)[:]
+    with pytest.raises(ValueError, match=r"FastLeNet: x has shape \(3, 784\)"):
+        FastLeNet(lenet()).forward(images)
 
 
 @every_dtype
@@ -284,12 +341,18 @@ def leaves_the_rows_of_the_batch_before(self: SparseRows, tail: Array, rows: Arr
     SparseRows_put(self, tail, rows)
 
 
-def asks_the_first_row_alone(self: SparseAffine, x: Array) -> Array:
-    return SparseAffine_not_zero(self, x[:1])
+def keeps_the_marks_of_the_batch_before(self: Places, numbers: Array) -> tuple[Array, Array]:
+    there, _ = Places_of(self, np.concatenate([getattr(self, "before", numbers), numbers]))
+    self.before = numbers  # type: ignore[attr-defined]
+    return there, np.searchsorted(there, numbers) - (len(there) > len(np.unique(numbers)))
+
+
+def takes_the_numbers_of_the_next_example(self: SeldomZeroFirst, rows: Array) -> tuple[Array, Array]:
+    return SeldomZeroFirst_numbers_of(self, (rows + 1) % len(self))
 
 
 CrossEntropy_gradient = CrossEntropy.gradient
-SparseAffine_not_zero, SparseRows_put = SparseAffine._not_zero, SparseRows.put
+Places_of, SparseRows_put, SeldomZeroFirst_numbers_of = Places.of, SparseRows.put, SeldomZeroFirst._numbers_of
 PairPool_forward, PairPool_backward = PairPool.forward, PairPool.backward
 StripConvolution_gradient_of_input = StripConvolution.gradient_of_input
 
@@ -313,7 +376,7 @@ def test_a_planted_bug_is_seen(owner: Any, method: str, bug: Any, monkeypatch: p
     ("owner", "method", "bug"),
     [
         (SparseRows, "put", leaves_the_rows_of_the_batch_before),
-        (SparseAffine, "_not_zero", asks_the_first_row_alone),
+        (Places, "of", keeps_the_marks_of_the_batch_before),
     ],
 )
 def test_a_bug_that_needs_inputs_of_zeros_is_seen_with_them_alone(
@@ -328,6 +391,17 @@ def test_a_bug_that_needs_inputs_of_zeros_is_seen_with_them_alone(
             for seed in (0, 1, 2)
         ]
         assert (max(apart(network, fast, *batch) for batch in batches) > 1e6) is seen
+
+
+def test_wrong_numbers_behind_the_head_are_seen_in_a_shuffled_batch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SeldomZeroFirst, "_numbers_of", takes_the_numbers_of_the_next_example)
+    examples = SeldomZeroFirst(examples_with_zeros(20, 20, 0), batch=6)
+    network = mlp([20, 9, 4])
+    fast = FastMLP(copy.deepcopy(network), dense_inputs=examples.dense)
+    labels = np.arange(6) % 4
+    for rows, seen in ((slice(3, 9), False), (np.arange(3, 9), True)):
+        expected = network.loss(np.asarray(examples[:])[rows], labels)
+        assert bool(abs(fast.loss(examples[rows], labels) - expected) > 1e-9) is seen
 
 
 def test_a_pool_that_gives_ties_to_the_last_is_seen_at_ties_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +444,9 @@ def test_a_step_allocates_no_array(
     network = make()
     x, labels = batch_for(network, rows)
     fast = twin(network)
+    for sparse in getattr(fast, "sparse_rows", {}).values():
+        seldom = x[:, sparse.dense :]
+        seldom[generator(2).random(seldom.shape) < 0.95] = 0
     assert most_memory_of_a_step(network, readable(network.params, 0.01), x, labels) > 4 * NUMPYS_BUFFERS
     assert most_memory_of_a_step(fast, optimizer(fast.params, 0.01), x, labels) < NUMPYS_BUFFERS
 
@@ -473,9 +550,15 @@ def test_memory_is_kept_for_a_few_batch_sizes_only() -> None:
         (lambda f: FastMLP(mlp([4, 5, 3]), dense_inputs=2.0), TypeError, "pass an integer"),
         (lambda f: FastMLP(mlp([4, 5, 3]), dense_inputs=True), TypeError, "pass an integer"),
         (lambda f: FastMLP(mlp([4, 3]), dense_inputs=2), ValueError, "no hidden layer"),
-        (lambda f: seldom_zero_first(np.ones((3, 2, 2)), 1), ValueError, "reshape"),
-        (lambda f: seldom_zero_first(np.ones((0, 2)), 1), ValueError, "pass \\(rows, inputs\\)"),
-        (lambda f: seldom_zero_first(np.ones((3, 2)), 0), ValueError, "at least 1"),
+        (lambda f: SeldomZeroFirst(np.ones((3, 2, 2)), 1), ValueError, "reshape"),
+        (lambda f: SeldomZeroFirst(np.ones((0, 2)), 1), ValueError, "pass \\(rows, inputs\\)"),
+        (lambda f: SeldomZeroFirst(np.ones((3, 2)), 0), ValueError, "at least 1"),
+        (lambda f: SeldomZeroFirst(np.ones((3, 2)), 2.0), TypeError, "pass the number of examples in a batch"),
+        (lambda f: SeldomZeroFirst(np.ones((3, 2)), 2)[1], TypeError, "pass a slice or an array of integers"),
+        (lambda f: SeldomZeroFirst(np.ones((3, 2)), 2)[[1, 7]], IndexError, "7"),
+        (lambda f: f.loss(SeldomZeroFirst(np.ones((3, 2)), 2)[:], np.zeros(3, int)), ValueError, "4 features"),
+        (lambda f: f.loss(SeldomZeroFirst(np.ones((3, 4), int), 2)[:], np.zeros(3, int)), TypeError, "astype"),
+        (lambda f: f.loss(SeldomZeroFirst(np.ones((3, 4)), 2)[:0], np.zeros(0, int)), ValueError, "one row"),
         (lambda f: FastLeNet(lenet()).forward(np.ones((2, 1, 32, 32))), ValueError, r"\(batch, 1, 28, 28\)"),
     ],
 )
