@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck_kit.adapters import resolve
 from gradcheck_kit.adapters.reference import forward_of
+from gradcheck_kit.arguments import RESOLUTION, as_integer, as_resolution, integer
 from gradcheck_kit.checks import (
     adjoint,
     batch,
@@ -107,10 +108,11 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
         Exception: whatever the target raises at the given inputs.
     """
     subject = resolve(target, inputs, vjp=vjp, names=names).restricted_to(wrt)
+    seed, order = integer("seed", seed, 0), _order(order)
     asked, place = _chosen(questions, order), expect_place(save)
     watch = Watch()
     meter = Meter(watch.over(subject), Budget.of(budget))
-    generator, demand = generator_of(seed), None if require is None else _positive(require)
+    generator, demand = generator_of(seed), None if require is None else _resolution(require)
     findings: list[Finding] = []
     unasked, lacking = _left_out(asked, subject), list[str]()
     examination: Examination | None = None
@@ -279,9 +281,14 @@ def _out_of_budget(spent: str) -> Finding:
     return Finding("budget", Verdict.INCONCLUSIVE, message, cause="budget")
 
 
-def _chosen(questions: Sequence[str] | None, order: int) -> list[str]:
-    if isinstance(order, bool) or order not in (1, 2):
+def _order(order: int) -> int:
+    found = as_integer(order)
+    if found is None or found not in (1, 2):
         raise UsageError(f"order={order!r}; pass 1 for the gradient, or 2 for its own gradient too")
+    return found
+
+
+def _chosen(questions: Sequence[str] | None, order: int) -> list[str]:
     second = double_backward.QUESTION
     if questions is None:
         return [name for name in QUESTIONS if order == 2 or name != second]
@@ -295,7 +302,8 @@ def _chosen(questions: Sequence[str] | None, order: int) -> list[str]:
     return [name for name in BY_NAME if name in chosen]
 
 
-def _positive(require: float) -> float:
-    if not isinstance(require, int | float | np.floating) or not 0.0 < require < 1.0:
-        raise UsageError(f"require={require!r}; pass a relative resolution between 0 and 1, such as 1e-6")
-    return float(require)
+def _resolution(require: float) -> float:
+    found = as_resolution(require)
+    if found is None:
+        raise UsageError(f"require={require!r}; pass {RESOLUTION}")
+    return found

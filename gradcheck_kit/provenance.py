@@ -10,11 +10,13 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
+from gradcheck_kit.arguments import as_number, integer
 from gradcheck_kit.space import FORMATS, Array, Arrays
 from gradcheck_kit.subject import BudgetSpentError, Forward, Recorded, Stacked, Subject, UsageError
 
 ARRAY_LIBRARIES = ("numpy", "torch", "jax")
 UNKNOWN = "unknown"
+NO_LIMIT = ", or None for no limit"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,9 +33,13 @@ class Budget:
     evaluations: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value, kinds in (("seconds", self.seconds, int | float), ("evaluations", self.evaluations, int)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value >= 0):
-                raise UsageError(f"budget={name}={value!r}; pass a number that is not negative, or None for no limit")
+        if self.seconds is not None:
+            seconds = as_number(self.seconds)
+            if seconds is None or not seconds >= 0.0:
+                raise UsageError(f"seconds={self.seconds!r}; pass a number that is not negative{NO_LIMIT}")
+            object.__setattr__(self, "seconds", seconds)
+        if self.evaluations is not None:
+            object.__setattr__(self, "evaluations", integer("evaluations", self.evaluations, 0, NO_LIMIT))
 
     @classmethod
     def of(cls, given: "Budget | float | None") -> "Budget":
@@ -46,9 +52,10 @@ class Budget:
             return cls()
         if isinstance(given, Budget):
             return given
-        if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        seconds = as_number(given)
+        if seconds is None or not seconds > 0.0:
             raise UsageError(f"budget={given!r}; pass seconds, or gk.Budget(seconds=…, evaluations=…)")
-        return cls(seconds=float(given))
+        return cls(seconds=seconds)
 
 
 class Meter:
@@ -130,9 +137,12 @@ class Meter:
 
 
 def generator_of(seed: int) -> np.random.Generator:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise UsageError(f"seed={seed!r}; pass a non-negative integer")
-    return np.random.default_rng(int(seed))
+    """The generator that everything random comes from.
+
+    Raises:
+        UsageError: the seed is no integer, or negative.
+    """
+    return np.random.default_rng(integer("seed", seed, 0))
 
 
 def coarsest(subject: Subject, outputs: Mapping[str, Array]) -> str:

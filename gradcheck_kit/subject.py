@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
+from gradcheck_kit.arguments import UsageError as UsageError  # noqa: PLC0414 - adapters, which know the subject, raise it
+from gradcheck_kit.arguments import as_integer
 from gradcheck_kit.space import Array, Arrays, Library
 
 Forward = Callable[[Arrays], Mapping[str, Array]]
@@ -18,10 +18,6 @@ point and holds its values along a new first axis, as do the outputs."""
 
 class BudgetSpentError(Exception):
     """The evaluations or seconds allowed to a check are spent; it ends with what it knows."""
-
-
-class UsageError(ValueError):
-    """The call cannot be carried out as written; the message says what was passed and what to type instead."""
 
 
 def in_words(error: Exception, longest: int | None = 120) -> str:
@@ -224,8 +220,9 @@ class Subject:
 
     def _named(self, item: object) -> str:
         names = [*self.call, *(name for name in self.point if name not in self.call)]
-        if isinstance(item, int | np.integer) and not isinstance(item, bool) and -len(names) <= item < len(names):
-            item = names[item]
+        position = as_integer(item, -len(names))
+        if position is not None and position < len(names):
+            item = names[position]
         if isinstance(item, str) and item in self.point:
             return item
         raise UsageError(f"wrt={item!r} is no input of {self.name}; its inputs are {', '.join(names)}")

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradcheck_kit.arguments import INTEGERS, RESOLUTION, UsageError, as_integer, as_resolution
 from gradcheck_kit.spelling import did_you_mean
-from gradcheck_kit.subject import UsageError
 
 FILE = "pyproject.toml"
 FORMATS = ("text", "json", "junit", "github", "sarif")
@@ -24,8 +24,8 @@ TABLES = ("inventory",)
 """The sub-tables that a command reads: it names its keys when it asks for its table."""
 
 
-def _natural(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _integer(least: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: as_integer(value, least) is not None, INTEGERS[least]
 
 
 def _one_of(*names: str) -> Callable[[Any], bool]:
@@ -34,11 +34,11 @@ def _one_of(*names: str) -> Callable[[Any], bool]:
 
 # Each key with what it may be, to be tested and to be said.
 KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "seed": (_natural, "a non-negative integer"),
-    "require": (lambda value: isinstance(value, float) and 0.0 < value < 1.0, "a number between 0 and 1"),
+    "seed": _integer(0),
+    "require": (lambda value: as_resolution(value) is not None, RESOLUTION),
     "device": (lambda value: isinstance(value, str), 'a device such as "cpu" or "cuda:0"'),
     "dtype": (_one_of(*DTYPES), f"one of {', '.join(DTYPES)}"),
-    "examples": (lambda value: _natural(value) and value > 0, "a positive integer"),
+    "examples": _integer(1),
     "format": (_one_of(*FORMATS), f"one of {', '.join(FORMATS)}"),
 }
 """The defaults of `gradcheck-kit check`."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradcheck_kit.subject import UsageError
+from gradcheck_kit.arguments import UsageError, as_integer, integer
 
 Axis = str | int
 
@@ -62,13 +62,9 @@ def axes(
         UsageError: a length, a bound or an interval that cannot be meant.
     """
     spelled = f"axes{lengths!r}"
-    for length in lengths:
-        if isinstance(length, bool) or not isinstance(length, str | int) or (isinstance(length, int) and length < 0):
-            raise UsageError(f"{spelled}: {length!r} is no axis; pass a name such as 'n', or a length such as 3")
-    if below is not None and (
-        isinstance(below, bool) or not isinstance(below, str | int) or (isinstance(below, int) and below < 1)
-    ):
-        raise UsageError(f"{spelled}: below={below!r}; pass a positive number, or the name of an axis")
+    lengths = tuple(_axis(length, spelled) for length in lengths)
+    if below is not None and not isinstance(below, str):
+        below = integer("below", below, 1, ", or the name of an axis")
     if within is None:
         return Axes(lengths, below, fixed=fixed)
     if below is not None:
@@ -76,6 +72,13 @@ def axes(
     if not isinstance(within, tuple | list) or len(within) != 2 or not float(within[0]) < float(within[1]):
         raise UsageError(f"{spelled}: within={within!r}; pass two numbers (low, high) with low < high")
     return Axes(lengths, None, (float(within[0]), float(within[1])), fixed)
+
+
+def _axis(length: object, spelled: str) -> Axis:
+    found = length if isinstance(length, str) else as_integer(length, 0)
+    if found is None:
+        raise UsageError(f"{spelled}: {length!r} is no axis; pass a name such as 'n', or a length such as 3")
+    return found
 
 
 def arrays_and_constants(given: Mapping[str, Any]) -> tuple[dict[str, Axes], dict[str, Any]]:

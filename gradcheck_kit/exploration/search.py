@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from gradcheck_kit.arguments import integer
 from gradcheck_kit.checks import batch, directional
 from gradcheck_kit.exploration.attribution import telling_example, with_causes
 from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
@@ -21,7 +22,6 @@ from gradcheck_kit.exploration.passing import over_all
 from gradcheck_kit.exploration.reduction import Reduction
 from gradcheck_kit.exploration.structure import Example, Structure, structures
 from gradcheck_kit.exploration.trial import BESIDE, Outcome, Trial, tried
-from gradcheck_kit.provenance import generator_of
 from gradcheck_kit.report import Cost, Exploration, Report
 from gradcheck_kit.subject import UsageError
 
@@ -190,9 +190,7 @@ def searched(
     vjp: Callable[..., Any] | None = None,
 ) -> Report:
     """As `explore`, with demands on every example."""
-    if isinstance(max_examples, bool) or not isinstance(max_examples, int) or max_examples < 1:
-        raise UsageError(f"max_examples={max_examples!r}; pass a positive integer")
-    generator_of(seed)
+    max_examples, seed = integer("max_examples", max_examples, 1), integer("seed", seed, 0)
     if vjp is not None and not callable(vjp):
         raise UsageError(f"vjp is a {type(vjp).__name__}; pass a function vjp(cotangent, *inputs)")
     arrays, constants = arrays_and_constants(axes)
@@ -218,7 +216,7 @@ def _draw(search: _Search, max_examples: int) -> None:
             "gk.check, or call gk.explore in a test of its own"
         )
 
-    @hypothesis.seed(int(search.seed))
+    @hypothesis.seed(search.seed)
     @hypothesis.settings(
         max_examples=max_examples,
         database=None,

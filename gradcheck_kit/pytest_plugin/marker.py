@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gradcheck_kit.arguments import INTEGERS, RESOLUTION, as_integer, as_resolution
+
 NAME = "gradcheck"
 TEXT = (
     f"{NAME}(device=None, dtype=None, require=None, seed=None): how the checks of the fixture `gradcheck` are made. "
@@ -87,14 +89,14 @@ def _dtypes(value: Any) -> tuple[str, ...]:
 
 
 def _require(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < 1.0:
-        raise MarkerError(f"@pytest.mark.gradcheck(require={value!r}): pass a resolution between 0 and 1, such as 1e-6")
-    return float(value)
+    found = as_resolution(value)
+    if found is None and value is not None:
+        raise MarkerError(f"@pytest.mark.gradcheck(require={value!r}): pass {RESOLUTION}")
+    return found
 
 
 def _seed(value: Any) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise MarkerError(f"@pytest.mark.gradcheck(seed={value!r}): pass a non-negative integer")
-    return value
+    found = as_integer(value, 0)
+    if found is None and value is not None:
+        raise MarkerError(f"@pytest.mark.gradcheck(seed={value!r}): pass {INTEGERS[0]}")
+    return found

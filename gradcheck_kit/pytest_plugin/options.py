@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gradcheck_kit.arguments import INTEGERS
 from gradcheck_kit.destination import file_obstacle, written_twice
 from gradcheck_kit.pytest_plugin.marker import DEVICE
 
@@ -94,7 +95,7 @@ def _seed(config: pytest.Config) -> int:
     except ValueError:
         seed = -1
     if seed < 0:
-        raise pytest.UsageError(f"--gradcheck-seed: {text!r}; pass a non-negative integer")
+        raise pytest.UsageError(f"--gradcheck-seed: {text!r}; pass {INTEGERS[0]}")
     return seed
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import numpy as np
 from hypothesis import strategies as st
 
+from gradcheck_kit.arguments import UsageError, as_integer
 from gradcheck_kit.exploration.axes import Axes, Axis, axes, named_axes
 from gradcheck_kit.exploration.structure import DTYPES, LAID_OUT
 from gradcheck_kit.strategies.domains import Domain, NDArray, of_axes, regular
 from gradcheck_kit.strategies.tensors import like
-from gradcheck_kit.subject import UsageError
 
 Point = dict[str, Any]
 Value = TypeVar("Value")
@@ -90,14 +89,16 @@ def cotangents(output: Any) -> st.SearchStrategy[Any]:
     """
     if isinstance(output, Mapping):
         return st.fixed_dictionaries({name: cotangents(part) for name, part in output.items()})
-    if isinstance(output, tuple | list) and not all(isinstance(part, int) for part in output):
+    several = isinstance(output, tuple | list)
+    lengths = [as_integer(n, 0) for n in (output if several else getattr(output, "shape", (None,)))]
+    if several and lengths and all(length is None for length in lengths):
         parts = st.tuples(*(cotangents(part) for part in output))
         return parts if isinstance(output, tuple) else parts.map(list)
-    shape = tuple(output if isinstance(output, tuple | list) else getattr(output, "shape", (-1,)))
-    if any(length < 0 for length in shape):
+    shape = tuple(length for length in lengths if length is not None)
+    if len(shape) < len(lengths):
         raise UsageError(f"cotangents: {output!r} is no output; pass an array, a tensor, a shape, or several of them")
-    drawn = regular().values(tuple(map(int, shape)), 0)
-    return drawn if isinstance(output, tuple | list) else drawn.map(lambda values: like(values, output))
+    drawn = regular().values(shape, 0)
+    return drawn if several else drawn.map(lambda values: like(values, output))
 
 
 def dtypes(*names: str) -> st.SearchStrategy[str]:
@@ -160,6 +161,7 @@ def _one_of(what: str, given: Any, known: tuple[str, ...]) -> Any:
 def _lengths(given: tuple[int, int] | st.SearchStrategy[int]) -> st.SearchStrategy[int]:
     if isinstance(given, st.SearchStrategy):
         return given
-    if not isinstance(given, tuple) or len(given) != 2 or not 0 <= given[0] <= given[1]:
+    found = [as_integer(length, 0) for length in given] if isinstance(given, tuple) else []
+    if len(found) != 2 or found[0] is None or found[1] is None or found[0] > found[1]:
         raise UsageError(f"points: lengths={given!r}; pass the shortest and the longest, such as (1, 5)")
-    return st.integers(*map(int, np.asarray(given)))
+    return st.integers(found[0], found[1])

@@ -16,7 +16,7 @@ PACKAGES = ("gradcheck_kit", "reference_impls")
 
 # Low to high; what stands together in a set may import one another.
 LAYERS = (
-    {"space", "subject", "destination", "whole_file", "spelling"},
+    {"arguments", "space", "subject", "destination", "whole_file", "spelling"},
     {"differences"},
     {"sources", "illustration"},
     {"verdict", "report", "literals", "record", "picture"},

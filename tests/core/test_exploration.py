@@ -410,7 +410,7 @@ BAD_CALLS: list[tuple[Callable[[], Any], str]] = [
     (lambda: gk.explore(gk.layer(Square(), np.ones(3)), x=("n", 3)), "a Subject stands at one point"),
     (lambda: gk.axes("n", 2.5), "2.5 is no axis"),
     (lambda: gk.axes("n", -1), "-1 is no axis"),
-    (lambda: gk.axes("n", below=0), "below=0; pass a positive number"),
+    (lambda: gk.axes("n", below=0), "below=0; pass a positive integer"),
     (lambda: gk.axes("n", within=(1, 0)), "low < high"),
     (lambda: gk.axes("n", below=3, within=(0, 1)), "pass one of them"),
     (lambda: gk.explore(Square(), x=("n", 3), i=gk.axes("n", below="k")), "'k' is no axis of any array"),

@@ -35,7 +35,7 @@ BAD = {
     "a negative seed": ("[tool.gradcheck_kit]\nseed = -1\n", "seed = -1; write a non-negative integer"),
     "a seed that is a truth value": ("[tool.gradcheck_kit]\nseed = true\n", "seed = True; write a non-negative"),
     "no examples": ("[tool.gradcheck_kit]\nexamples = 0\n", "examples = 0; write a positive integer"),
-    "a resolution of 2": ("[tool.gradcheck_kit]\nrequire = 2.0\n", "write a number between 0 and 1"),
+    "a resolution of 2": ("[tool.gradcheck_kit]\nrequire = 2.0\n", "write a relative resolution between 0 and 1"),
     "an unknown format": ('[tool.gradcheck_kit]\nformat = "xml"\n', "write one of text, json"),
     "an unknown dtype": ('[tool.gradcheck_kit]\ndtype = "double"\n', "write one of float64, float32"),
     "a table that is a number": ("[tool.gradcheck_kit]\ninventory = 3\n", "write [tool.gradcheck_kit.inventory]"),

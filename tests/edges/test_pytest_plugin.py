@@ -470,7 +470,7 @@ WRONG_MARKERS = {
     "device='gpu'": "'gpu' is no device; pass 'cpu', 'cuda'",
     "device=[]": "pass a string or a list of strings",
     "dtype='int32'": "pass one or several of float64, float32, float16, bfloat16",
-    "require=2": "pass a resolution between 0 and 1",
+    "require=2": "pass a relative resolution between 0 and 1",
     "seed=-1": "pass a non-negative integer",
 }
 
