@@ -10,6 +10,7 @@ from torch import Tensor
 
 import gradcheck_kit as gk
 from benchmarks import subjects_in_jax, subjects_in_torch, textbook
+from gradcheck_kit.subject import in_words
 
 PASSED, FLAGGED, UNDECIDED = "passed", "flagged", "undecided"
 
@@ -62,8 +63,7 @@ class Checker:
         try:
             return self.ask(case)
         except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            return Answer(FLAGGED, f"{type(error).__name__}: {first[:100]}", raised=True)
+            return Answer(FLAGGED, in_words(error, 100), raised=True)
 
 
 def _ours(case: Case) -> Answer:

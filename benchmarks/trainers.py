@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from gradcheck_kit.subject import in_words
 from reference_impls.fast import FastLeNet, FastMLP, InPlaceSGD, SeldomZeroFirst
 from reference_impls.networks import MLP, LeNet
 from reference_impls.networks.classifier import Classifier
@@ -154,7 +155,7 @@ def torch_compiled(task: Task) -> Step:
     try:
         step(0)  # compiles; a throwaway, on weights that the run below starts with again
     except Exception as error:  # whatever the compiler raises, it is its reason
-        raise NotRunnableError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+        raise NotRunnableError(in_words(error, None)) from error
     module.load_state_dict(_twin(task).state_dict())
     return step
 

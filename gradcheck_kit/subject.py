@@ -20,10 +20,15 @@ class BudgetSpentError(Exception):
     """The evaluations or seconds allowed to a check are spent; it ends with what it knows."""
 
 
-def in_words(error: Exception, longest: int | None = 120) -> str:
-    """The class of an exception and the first line of what it says, or so many characters of that."""
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first[:longest]}"
+def in_words(error: BaseException, longest: int | None = 120) -> str:
+    """The class of an exception and the first line of what it says, if anything, or so many characters of that."""
+    first = first_line(error)[:longest]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Of what an exception says; empty where it says nothing."""
+    return (str(error).splitlines() or [""])[0]
 
 
 @dataclass(frozen=True)

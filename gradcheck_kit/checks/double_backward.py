@@ -10,6 +10,7 @@ from gradcheck_kit.checks import directional
 from gradcheck_kit.checks.examination import Examination, NotAskedError, Reference
 from gradcheck_kit.checks.reference import in_float64
 from gradcheck_kit.report import Finding
+from gradcheck_kit.subject import first_line
 from gradcheck_kit.verdict import Verdict
 
 QUESTION = "double-backward"
@@ -28,8 +29,7 @@ def ask(examination: Examination) -> list[Finding]:
         again = Examination(gradient, outputs, examination.aside(QUESTION), examination.require)
         gradient.pullback(gradient.point, again.cotangents())
     except RuntimeError as error:  # once_differentiable, or an operator without a second derivative
-        first = (str(error).splitlines() or [""])[0]
-        message = f"the backward cannot be differentiated: {first}"
+        message = f"the backward cannot be differentiated: {first_line(error)}"
         return [Finding(QUESTION, Verdict.INCONCLUSIVE, message, cause="once-differentiable")]
     if examination.reference is not None:
         wide = in_float64(gradient, outputs, gradient.forward, examination.aside(f"{QUESTION}: float64"))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gradcheck_kit.differences.derivative import named
 from gradcheck_kit.space import norm, root_mean_square
-from gradcheck_kit.subject import UsageError
+from gradcheck_kit.subject import UsageError, in_words
 
 STEP = 2.0**-332  # about 1e-100: its square vanishes beside 1, and is not yet subnormal
 DIFFERENCE_STEP = 2.0**-17  # of a plain central difference, good to nine digits or so
@@ -78,9 +78,8 @@ def _lifted(at: Callable[[complex], dict[str, Values]]) -> dict[str, Values]:
         with np.errstate(all="ignore"):
             return at(1j * STEP)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UsageError(
-            f"the function does not take complex numbers ({reason}); use directional_derivative"
+            f"the function does not take complex numbers ({in_words(error, None)}); use directional_derivative"
         ) from error
 
 

@@ -165,7 +165,7 @@ def _raised(error: Exception, example: Example) -> Trial:
 
 
 def _in_short(error: Exception) -> str:
-    return in_words(error, None).removesuffix(": ")[:100]
+    return in_words(error, None)[:100]
 
 
 def backward_raised(

@@ -58,7 +58,7 @@ def carry(item: pytest.Item, report: pytest.TestReport, call: "pytest.CallInfo[N
     checks = list(item.stash.get(PHASE, {}).values())
     if not checks and not uses_gradcheck(item):
         return
-    ended = "" if call.excinfo is None else _in_one_line(call.excinfo.value)
+    ended = "" if call.excinfo is None else _why(call.excinfo.value)
     setattr(report, CARRIED, {"checks": checks, "why_not": item.stash.get(WHY_NOT, None), "ended": ended})
     seeds = sorted({check["seed"] for check in checks})
     if report.failed and seeds:
@@ -175,13 +175,17 @@ def _place(key: tuple[str, str]) -> tuple[str, int]:
     return key[0], ("setup", "call", "teardown").index(key[1])
 
 
-def _in_one_line(error: BaseException) -> str:
-    """The class and the first line of what it says, without ": "."""
-    lines = str(error).splitlines() or [""]
-    return ", ".join(filter(None, [type(error).__name__, lines[0].replace(": ", ", ")]))
+def _why(error: BaseException) -> str:
+    from gradcheck_kit.subject import in_words
+
+    return _without_colons(in_words(error, None))
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """Without ": ", which in a record parts what was not run from why."""
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    return text.removeprefix("Skipped: ").replace(": ", ", ")
+    return _without_colons(text.removeprefix("Skipped: "))
+
+
+def _without_colons(text: str) -> str:
+    """In a record ": " parts what was not run from why."""
+    return text.replace(": ", ", ")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from benchmarks import trainers
@@ -73,3 +74,14 @@ def test_ratios_are_of_the_same_round() -> None:
 def test_operations_leave_out_the_gradient_of_the_input() -> None:
     """Forward, the weights' gradients, and the second layer's input: two for each multiplication."""
     assert operations((784 * 128, 128 * 10)) == 2 * (2 * 784 * 128 + 3 * 128 * 10)
+
+
+def test_a_compiler_that_fails_without_a_word_is_named_as_the_reason(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(torch, "compile", lambda _: silent)
+    with pytest.raises(trainers.NotRunnableError, match=r"^RuntimeError$"):
+        TRAINERS["torch.compile"](task)
