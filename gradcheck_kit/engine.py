@@ -223,16 +223,14 @@ def _reference(
 ) -> Reference | None:
     """What is differentiated in the subject's place; None for its own forward."""
     subject = meter.subject
-    if isinstance(wanted, str) and wanted not in (FLOAT64, "native"):
-        raise UsageError(f"reference={wanted!r}; pass 'float64', 'native', or a function of the same inputs")
     if wanted == "native" or (wanted is None and (dtype == FLOAT64 or subject.reference is None)):
         return None
-    if subject.reference is not None:  # a copy with a state of its own, whose backward may be asked as well
-        _visit_elsewhere(meter.counted(subject.reference), widened(subject.library, another_point(subject, generator)))
     if wanted is None or wanted == FLOAT64:
         forward, name = subject.reference, FLOAT64
     else:
-        forward, name = forward_of(wanted, subject), getattr(wanted, "__name__", "reference")  # type: ignore[arg-type]
+        forward, name = forward_of(wanted, subject), getattr(wanted, "__name__", "reference")
+    if subject.reference is not None:  # a copy with a state of its own, whose backward may be asked as well
+        _visit_elsewhere(meter.counted(subject.reference), widened(subject.library, another_point(subject, generator)))
     found: Reference | str = "it has no float64 forward"
     if forward is not None:
         found = in_float64(subject, outputs, meter.counted(forward), generator, name)

@@ -26,18 +26,37 @@ def draw(figures: Sequence[Illustration], title: str, path: str | Path) -> None:
     """
     if not figures:
         raise UsageError("there is nothing to draw: only a derivative that is wrong or undecided has figures")
+    columns = max(len(_parts(figure)) for figure in figures)
+    sheet = empty_sheet(WIDTH * columns, HEIGHT * len(figures))
+    grid = sheet.subplots(len(figures), columns, squeeze=False)
+    for figure, row in zip(figures, grid, strict=True):
+        _row(sheet, row, figure)
+    sheet.suptitle(title, parse_math=False)
+    write(sheet, path)
+
+
+def empty_sheet(width: float, height: float) -> "Figure":
+    """A sheet to draw on, in inches, with no display and no global state of pyplot's.
+
+    Raises:
+        UsageError: matplotlib is missing.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         raise UsageError("a plot needs matplotlib: pip install 'gradcheck-kit[plot]'") from None
-    columns = max(len(_parts(figure)) for figure in figures)
-    sheet = Figure(figsize=(WIDTH * columns, HEIGHT * len(figures)), layout="constrained")
-    FigureCanvasAgg(sheet)  # no display, and no global state of pyplot's
-    grid = sheet.subplots(len(figures), columns, squeeze=False)
-    for figure, row in zip(figures, grid, strict=True):
-        _row(sheet, row, figure)
-    sheet.suptitle(title, parse_math=False)
+    sheet = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(sheet)
+    return sheet
+
+
+def write(sheet: "Figure", path: str | Path) -> None:
+    """As the suffix of the path says.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
     try:
         sheet.savefig(path, dpi=DOTS_PER_INCH)
     except (OSError, ValueError) as problem:

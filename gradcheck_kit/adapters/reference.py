@@ -8,16 +8,15 @@ from gradcheck_kit.space import Array, Arrays
 from gradcheck_kit.subject import Forward, Subject, UsageError
 
 
-def forward_of(function: Callable[..., Any], subject: Subject) -> Forward:
+def forward_of(function: str | Callable[..., Any], subject: Subject) -> Forward:
     """`function(*inputs, **parameters)` as a forward of the subject's points.
 
     Raises:
         UsageError: `function` cannot be called.
     """
     if not callable(function):
-        raise UsageError(
-            f"reference is a {type(function).__name__}; pass 'float64', 'native', or a function of the same inputs"
-        )
+        given = repr(function) if isinstance(function, str) else f"a {type(function).__name__}"
+        raise UsageError(f"reference is {given}; pass 'float64', 'native', or a function of the same inputs")
     positional = subject.positional
 
     def forward(point: Arrays) -> dict[str, Array]:

@@ -1,8 +1,9 @@
 """`gradcheck-kit data`: its options. What it does is in `data`, which is imported only when it runs."""
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from gradcheck_kit.cli import option_types
 
 DESCRIPTION = """\
 The MNIST data: where it lies, whether it is what was published (SHA-256), and how to get it.
@@ -23,7 +24,7 @@ def add_to(commands: Any) -> None:
         metavar="where|verify|fetch",
         help="; ".join(f"{name}: {what}" for name, what in ACTIONS.items()),
     )
-    parser.add_argument("--mnist-dir", type=Path, metavar="DIR", help="where the four MNIST files are")
+    option_types.add_mnist_dir(parser)
     parser.set_defaults(run=_run)
 
 

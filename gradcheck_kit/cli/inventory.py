@@ -10,6 +10,7 @@ from gradcheck_kit.inventory.coverage import Assessed, State
 from gradcheck_kit.inventory.gate import Inventory, take
 from gradcheck_kit.inventory.waivers import waivers_of
 from gradcheck_kit.record import Record, merged, read
+from gradcheck_kit.render.github import command
 from gradcheck_kit.report import as_json
 
 TO_DO = "check it in a test, or waive it in [tool.gradcheck_kit.inventory] with a reason and a day"
@@ -72,20 +73,12 @@ def _github(inventory: Inventory) -> Iterator[str]:
     """Workflow commands, which GitHub shows as annotations on the line of the `def`."""
     for one in inventory.assessed:
         if inventory.compared and one.state.holds_up:
-            place = f"file={_property(one.backward.file)},line={one.backward.line}"
-            title = _property(f"{one.backward.name} is {one.state.value}")
-            yield f"::error {place},title={title}::{_data(f'{_said(one)}; {TO_DO}')}"
+            place = {"file": one.backward.file, "line": one.backward.line}
+            title = f"{one.backward.name} is {one.state.value}"
+            yield command("error", {**place, "title": title}, f"{_said(one)}; {TO_DO}")
     for trouble in inventory.troubles:
-        yield f"::error title=gradcheck-kit inventory::{_data(trouble)}"
+        yield command("error", {"title": "gradcheck-kit inventory"}, trouble)
     yield _summary(inventory)
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 FORMATS: dict[str, Callable[[Inventory], Iterator[str]]] = {"text": _text, "json": _json, "github": _github}

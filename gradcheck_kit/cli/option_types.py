@@ -4,6 +4,7 @@ import argparse
 import math
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from gradcheck_kit.destination import file_obstacle, folder_obstacle
 
@@ -56,6 +57,11 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def add_mnist_dir(parser: Any) -> None:
+    """To a parser or a group of options."""
+    parser.add_argument("--mnist-dir", type=Path, metavar="DIR", help="where the four MNIST files are")
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import argparse
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from gradcheck_kit.cli import option_types
@@ -82,7 +81,7 @@ def _add_those_of_mnist(group: Any) -> None:
     )
     group.add_argument("--dtype", choices=DTYPES, help="of both sides (default float64, the sharper question)")
     group.add_argument("--device", metavar="D", help="torch's: cpu, cuda, cuda:1, … (default cpu)")
-    group.add_argument("--mnist-dir", type=Path, metavar="DIR", help="where the four MNIST files are")
+    option_types.add_mnist_dir(group)
 
 
 def _run(options: argparse.Namespace) -> int:

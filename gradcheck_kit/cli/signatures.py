@@ -2,8 +2,9 @@
 
 import inspect
 import sys
-from collections.abc import Callable
 from typing import Any
+
+from gradcheck_kit.exploration.construction import is_torch_function, parameters_of
 
 Parameters = dict[str, inspect.Parameter]
 STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -12,9 +13,9 @@ PLAIN = (int, bool, str, "int", "bool", "str")  # annotations of what is no arra
 
 def constructor(target: Any) -> Parameters:
     """The parameters of a class; none for anything else, and for a torch Function, which is never built."""
-    if not inspect.isclass(target) or _is_function(target):
+    if not inspect.isclass(target) or is_torch_function(target):
         return {}
-    return _of(target) or {}
+    return parameters_of(target) or {}
 
 
 def forward_names(target: Any) -> list[str] | None:
@@ -54,25 +55,13 @@ def _option(option: str, parameter: inspect.Parameter) -> str:
 def _forward(target: Any) -> Parameters | None:
     method = getattr(target, "forward", None)
     if not callable(method):
-        return _of(target)
-    found = _of(method)
-    bound_later = inspect.isclass(target) and (not _is_function(target) or _has_context(target))
+        return parameters_of(target)
+    found = parameters_of(method)
+    bound_later = inspect.isclass(target) and (not is_torch_function(target) or _has_context(target))
     return dict(list(found.items())[1:]) if found is not None and bound_later else found
-
-
-def _is_function(target: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
 
 
 def _has_context(function: Any) -> bool:
     """Whether the forward of a torch Function takes the context, and no `setup_context` does."""
     torch: Any = sys.modules["torch"]
     return bool(function.setup_context is torch.autograd.Function.setup_context)
-
-
-def _of(function: Callable[..., Any]) -> Parameters | None:
-    try:
-        return dict(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return None

@@ -1,7 +1,6 @@
 """`gradcheck-kit verify`: its options. What it does is in `verify`, which is imported only when it runs."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from gradcheck_kit.cli import option_types
@@ -36,7 +35,7 @@ def add_to(commands: Any) -> None:
         "--plot", type=option_types.picture, metavar="FILE.png", help="draw the two loss curves and their difference"
     )
     parser.add_argument("--no-mnist", action="store_true", help="the layer table alone")
-    parser.add_argument("--mnist-dir", type=Path, metavar="DIR", help="where the four MNIST files are")
+    option_types.add_mnist_dir(parser)
     parser.set_defaults(run=_run)
 
 

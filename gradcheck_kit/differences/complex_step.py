@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradcheck_kit.differences.derivative import named
+from gradcheck_kit.differences.derivative import expect_a_direction, named, point_and_tangents
 from gradcheck_kit.space import norm, root_mean_square
 from gradcheck_kit.subject import UsageError, in_words
 
@@ -38,11 +38,10 @@ def complex_step(function: Callable[..., Any], point: Any, tangents: Any, *, cot
             its result is far from a plain central difference: it drops imaginary parts on its way. A function on a
             kink, or one that no difference can resolve, is refused as well.
     """
-    x, v = named(point), named(tangents)
-    if x.keys() != v.keys():
-        raise UsageError(f"tangents for {', '.join(v)}, but the point has {', '.join(x)}; pass None to hold fixed")
+    x, v = point_and_tangents(point, tangents)
+    expect_a_direction(bool(np.any(d)) for d in v.values())
     base = {n: np.array(a, np.float64) if np.asarray(a).dtype.kind == "f" else np.array(a) for n, a in x.items()}
-    moving = {n: np.asarray(d, np.float64) for n, d in v.items() if d is not None}
+    moving = {n: np.asarray(d, np.float64) for n, d in v.items()}
 
     def at(t: complex) -> dict[str, Values]:
         moved = {n: base[n] + t * moving[n] if n in moving else base[n].copy() for n in base}
@@ -89,8 +88,6 @@ def _difference_step(base: Mapping[str, Values], moving: Mapping[str, Values]) -
         for n, v in moving.items()
         if v.any()
     ]
-    if not ratios:
-        raise UsageError("every tangent is zero or None; pass a direction in which to differentiate")
     return DIFFERENCE_STEP * min(ratios)
 
 

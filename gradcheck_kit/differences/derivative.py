@@ -3,7 +3,7 @@
 No step, no tolerance: `directional_derivative(f, x, v)` is an `Estimate` whose `.error` bounds |value − truth|.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from math import frexp, hypot, inf, isfinite
@@ -99,16 +99,10 @@ def _of_rounded_points(sample: Sample, scheme: Scheme, side: int) -> float:
 
 def _point_and_tangents(library: Library, point: Any, tangents: Any) -> tuple[Arrays, Arrays]:
     """Copies of the arguments, and the tangents of those that move, by name."""
-    given, moving = named(point), named(tangents)
-    if given.keys() != moving.keys():
-        raise UsageError(
-            f"tangents for {', '.join(moving)}, but the point has {', '.join(given)}; pass None to hold fixed"
-        )
+    given, moving = point_and_tangents(point, tangents)
     arrays = copies_of(library, given)
     directions = {}
     for name, v in moving.items():
-        if v is None:
-            continue
         if library.dtype(arrays[name]) not in FORMATS:
             raise UsageError(f"{name} is {library.dtype(arrays[name])}; pass None as its tangent, or a float array")
         if library.shape(v) != library.shape(arrays[name]):
@@ -116,9 +110,32 @@ def _point_and_tangents(library: Library, point: Any, tangents: Any) -> tuple[Ar
                 f"the tangent of {name} has shape {library.shape(v)}, it itself {library.shape(arrays[name])}"
             )
         directions[name] = library.shaped(library.vector(v), arrays[name])
-    if not any(bool((library.vector(v) != 0).any()) for v in directions.values()):
-        raise UsageError("every tangent is zero or None; pass a direction in which to differentiate")
+    expect_a_direction(bool((library.vector(v) != 0).any()) for v in directions.values())
     return arrays, directions
+
+
+def point_and_tangents(point: Any, tangents: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments, and the tangents of those that move, by name.
+
+    Raises:
+        UsageError: the two have other names, or numbers, of arrays.
+    """
+    given, moving = named(point), named(tangents)
+    if given.keys() != moving.keys():
+        raise UsageError(
+            f"tangents for {', '.join(moving)}, but the point has {', '.join(given)}; pass None to hold fixed"
+        )
+    return given, {name: v for name, v in moving.items() if v is not None}
+
+
+def expect_a_direction(moves: Iterable[bool]) -> None:
+    """`moves` says of each tangent whether an element of it is not zero.
+
+    Raises:
+        UsageError: none moves.
+    """
+    if not any(moves):
+        raise UsageError("every tangent is zero or None; pass a direction in which to differentiate")
 
 
 def named(values: Any) -> dict[str, Any]:

@@ -94,13 +94,18 @@ def arrays_and_constants(given: Mapping[str, Any]) -> tuple[dict[str, Axes], dic
     }
     if not any(array.below is None and not array.fixed for array in arrays.values()):
         raise UsageError("there is no array to differentiate; name the inputs with their axes, such as x=('n', 3)")
-    named = named_axes(arrays)
-    for name, array in arrays.items():
-        if isinstance(array.below, str) and array.below not in named:
-            raise UsageError(f"{name}: below={array.below!r} is no axis of any array; the axes are {', '.join(named)}")
+    named_axes(arrays)
     return arrays, {name: value for name, value in given.items() if name not in arrays}
 
 
 def named_axes(arrays: Mapping[str, Axes]) -> list[str]:
-    """Every name of an axis, in the order met."""
-    return list(dict.fromkeys(axis for array in arrays.values() for axis in array.lengths if isinstance(axis, str)))
+    """Every name of an axis, in the order met.
+
+    Raises:
+        UsageError: `below` names an axis that no array has.
+    """
+    met = dict.fromkeys(axis for array in arrays.values() for axis in array.lengths if isinstance(axis, str))
+    for name, array in arrays.items():
+        if isinstance(array.below, str) and array.below not in met:
+            raise UsageError(f"{name}: below={array.below!r} is no axis of any array; the axes are {', '.join(met)}")
+    return list(met)

@@ -67,7 +67,7 @@ class Construction:
         self.demands = demands or Demands()
         self._own = frozenset[str]()
         torch = sys.modules.get("torch")
-        function = torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
+        function = is_torch_function(target)
         layer = callable(getattr(target, "forward", None))
         self.builds = vjp is None and not function and (inspect.isclass(target) or self._is_factory(layer))
         module = torch is not None and (
@@ -83,7 +83,7 @@ class Construction:
         """A function that does not take all the names: the others go to the forward of what it returns."""
         if layer or not callable(self.target):
             return False
-        parameters = _parameters(self.target)
+        parameters = parameters_of(self.target)
         if parameters is None or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters.values()):
             return False
         missing = [n for n, p in parameters.items() if p.default is p.empty and n not in self._names]
@@ -120,7 +120,7 @@ class Construction:
         if not self.builds:
             return self._called(self._in_dtype(self.target, example.dtype), values, ())
         _seed_everything(example.seed)
-        parameters = _parameters(self.target) or {}
+        parameters = parameters_of(self.target) or {}
         built = tuple(name for name in values if name in parameters)
         laid_out = {n: self._placed(example.laid_out(n)) if n in example.arrays else values[n] for n in built}
         self._expect_all(parameters, built)
@@ -170,13 +170,13 @@ class Construction:
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(made, torch.nn.Module) and not self.torch:  # a factory's
             values = {n: self._tensor(v) if isinstance(v, np.ndarray) else v for n, v in values.items()}
-        parameters = _parameters(_forward(made))
+        parameters = parameters_of(_forward(made))
         if parameters is None:
             return Call(made, tuple(values.values()), built, tuple(values))
         extra = [name for name in values if name not in parameters]
         starred = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
         if extra and not starred:
-            made = self._with_parameters(made, {name: values[name] for name in extra}, list(parameters))
+            made = self._withparameters_of(made, {name: values[name] for name in extra}, list(parameters))
         needed = [n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         wanted = [n for n in needed if n in values or parameters[n].default is inspect.Parameter.empty]
         missing = [name for name in wanted if name not in values]
@@ -191,7 +191,7 @@ class Construction:
             order, inputs = [*order, *extra], [*inputs, *(values[name] for name in extra)]
         return Call(made, tuple(inputs), built, tuple(order), () if starred else tuple(extra))
 
-    def _with_parameters(self, layer: Any, values: Mapping[str, Any], known: list[str]) -> Any:
+    def _withparameters_of(self, layer: Any, values: Mapping[str, Any], known: list[str]) -> Any:
         """A private copy of a layer that has these arrays as its parameters.
 
         Raises:
@@ -201,7 +201,7 @@ class Construction:
         held = params if isinstance(params, dict) else getattr(layer, "__dict__", {})
         unknown = [name for name in values if not isinstance(held.get(name), np.ndarray)]
         if unknown or self.torch:
-            built = list(_parameters(self.target) or {}) if self.builds else []
+            built = list(parameters_of(self.target) or {}) if self.builds else []
             raise UsageError(
                 f"{next(iter(unknown or values))!r} is no input of {self.title}; its inputs are "
                 f"{', '.join([*built, *known])}; to draw a layer's parameters pass its class or a factory"
@@ -214,15 +214,20 @@ class Construction:
 
 def _forward(made: Any) -> Any:
     """Where the names of the inputs are."""
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and inspect.isclass(made) and issubclass(made, torch.autograd.Function):
+    if is_torch_function(made):
         from gradcheck_kit.adapters.torch import without_context
 
-        return without_context(made)  # type: ignore[arg-type]
+        return without_context(made)
     return made.forward if callable(getattr(made, "forward", None)) else made
 
 
-def _parameters(function: Any) -> dict[str, inspect.Parameter] | None:
+def is_torch_function(target: Any) -> bool:
+    """Whether it is a class that torch calls by `apply`."""
+    torch = sys.modules.get("torch")
+    return torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
+
+
+def parameters_of(function: Any) -> dict[str, inspect.Parameter] | None:
     """The parameters by name; None where a signature cannot be had (builtins)."""
     try:
         return dict(inspect.signature(function).parameters)

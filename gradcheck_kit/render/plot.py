@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gradcheck_kit.picture import empty_sheet, write
 from gradcheck_kit.render import training_curves
 from gradcheck_kit.render.training_curves import APART_LABEL, DRIFT_LABEL, EXPLAINED, drawn, limits
 from gradcheck_kit.side_by_side.distance import losses_apart
 from gradcheck_kit.side_by_side.parity_report import ParityReport, Vector
-from gradcheck_kit.subject import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DOTS_PER_INCH = 150
 # Lines that are told apart without colour: dark and less dark in turns, each with strokes of its own.
 GREYS = ("0.0", "0.3", "0.5")
 STROKES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2)), (0, (1, 3)), (0, (5, 1, 1, 1, 1, 1)))
@@ -27,13 +26,7 @@ def plot_parity(report: ParityReport, path: Path) -> None:
     Raises:
         UsageError: matplotlib is missing, or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("a plot needs matplotlib: pip install 'gradcheck-kit[plot]'") from None
-    figure = Figure(figsize=(9, 11), layout="constrained")
-    FigureCanvasAgg(figure)  # no display, and no global state of pyplot's
+    figure = empty_sheet(9.0, 11.0)
     axes = figure.subplots(3, 1, sharex=True)
     for draw, part in zip((_losses, _difference, _drift), axes, strict=True):
         draw(part, report)
@@ -42,10 +35,7 @@ def plot_parity(report: ParityReport, path: Path) -> None:
         part.legend(fontsize="small", markerscale=3, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes[-1].set_xlabel("step")
     figure.suptitle(f"{report.name}\n{report.digits}, {report.verdict.value}")
-    try:
-        figure.savefig(path, dpi=DOTS_PER_INCH)
-    except (OSError, ValueError) as problem:
-        raise UsageError(f"cannot write {path}: {problem}") from None
+    write(figure, path)
 
 
 def _losses(axes: "Axes", report: ParityReport) -> None:

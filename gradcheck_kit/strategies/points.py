@@ -49,10 +49,6 @@ def points(
     if not arrays:
         raise UsageError("points() has nothing to draw; name the arrays with their axes, such as x=('n', 3)")
     known = named_axes({name: domain.axes for name, domain in domains.items()})
-    for name, domain in domains.items():
-        below = domain.axes.below
-        if isinstance(below, str) and below not in known:
-            raise UsageError(f"{name}: below={below!r} is no axis of any array; the axes are {', '.join(known)}")
     plain = frozenset(name for name, value in arrays.items() if isinstance(value, tuple | list))
     made = _lengths(lengths)
     return _points(
