@@ -24,6 +24,7 @@ from tests.mutants.question_vmap import (
     Weighted,
     WithoutSetupContext,
 )
+from tests.tensors import drawn
 
 SIZES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -49,10 +50,6 @@ class Layer(nn.Module):
         if self.counts:
             self.seen += x.sum()
         return self.function.apply(x, self.W).tanh()  # type: ignore[no-untyped-call]
-
-
-def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).to(dtype)
 
 
 def asked(report: gk.Report) -> bool:

@@ -5,14 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
-
-
-def drawn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+from tests.tensors import drawn
 
 
 @pytest.mark.parametrize("size", [0.3, 1.0, 3.0])

@@ -10,10 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+from tests.tensors import drawn
 
 
 class Checkpointed(nn.Module):

@@ -10,10 +10,7 @@ from torch import Tensor, nn
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
 from tests.sines import sine
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+from tests.tensors import drawn
 
 
 def by_products(x: Tensor, factors: Tensor) -> Tensor:

@@ -10,11 +10,7 @@ from torch import Tensor
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
 from tests.sines import sine
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
+from tests.tensors import drawn
 
 WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "a slice": (lambda g: g[:1], "invalid gradient at index 0"),

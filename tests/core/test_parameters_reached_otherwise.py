@@ -10,12 +10,9 @@ from torch import Tensor, nn
 import gradcheck_kit as gk
 from gradcheck_kit.report import Report
 from gradcheck_kit.verdict import Verdict
+from tests.tensors import drawn
 
 Forward = Callable[[Any, Tensor], Tensor]
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
 class Scale(torch.autograd.Function):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import gradcheck_kit as gk
 from gradcheck_kit.verdict import Verdict
+from tests.tensors import drawn
 
 
 class WithoutCotangent:
@@ -22,10 +23,6 @@ class WithoutCotangent:
 
     def backward(self) -> Any:
         return 2 * self.x
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
 def linear() -> nn.Module:

@@ -9,6 +9,7 @@ import pytest
 
 import gradcheck_kit
 from gradcheck_kit.cli import command_line, configuration, main
+from tests.documents import blocks
 
 ROOT = Path(gradcheck_kit.__file__).parents[1]
 GUIDE = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
@@ -17,14 +18,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DIGITS = re.compile(r"(?<=± )\S+|(?<=an error of )\S+|(?<=of )\S+(?= of the gradient would)|\d+ forward.*")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, flags=re.DOTALL | re.MULTILINE)
-
-
 def sessions() -> list[tuple[str, list[str]]]:
     """Each command with the lines shown below it."""
     found: list[tuple[str, list[str]]] = []
-    for block in blocks("console"):
+    for block in blocks(GUIDE, "console"):
         for line in block.splitlines():
             if line.startswith("$ "):
                 found.append((line[2:], []))
@@ -42,7 +39,7 @@ def same(shown: str, said: str) -> bool:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for block in blocks("python"):
+    for block in blocks(GUIDE, "python"):
         name = block.splitlines()[0].removeprefix("# ")
         (tmp_path / name).write_text(block, encoding="utf-8")
     return tmp_path
@@ -74,7 +71,7 @@ def test_the_commands_of_the_readme_are_ones_that_the_parser_takes() -> None:
 
 
 def test_the_configuration_shown_is_read(folder: Path) -> None:
-    (text,) = blocks("toml")
+    (text,) = blocks(GUIDE, "toml")
     (folder / "pyproject.toml").write_text(text, encoding="utf-8")
     assert dict(configuration.read().values) == {"examples": 50, "seed": 7}
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import gradcheck_kit as gk
+from tests.documents import blocks
 
 DOCS = Path(gk.__file__).parents[1] / "docs"
 GUIDE = (DOCS / "guide.md").read_text(encoding="utf-8")
@@ -14,7 +15,7 @@ GUIDE = (DOCS / "guide.md").read_text(encoding="utf-8")
 
 def test_the_guides_blocks_run_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "guide"}
-    for block in re.findall(r"^```python\n(.*?)^```", GUIDE, flags=re.DOTALL | re.MULTILINE):
+    for block in blocks(GUIDE, "python"):
         exec(compile(block, "guide.md", "exec"), names)
     assert capsys.readouterr().out.startswith("PASS  Sigmoid")
 

@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 import gradcheck_kit as gk
+from tests.documents import blocks
 
 ROOT = Path(gk.__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
-
-
 def test_the_first_sh_block_holds_the_main_job_and_the_tests_each_with_its_own_set_up() -> None:
-    main_job, tests = blocks("sh")[0].splitlines()
+    main_job, tests = blocks(README, "sh")[0].splitlines()
     for line in (main_job, tests):
         assert line.startswith("python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt")
     assert main_job.endswith(".venv/bin/gradcheck-kit verify")
@@ -25,10 +22,10 @@ def test_the_first_sh_block_holds_the_main_job_and_the_tests_each_with_its_own_s
 
 
 def test_the_custom_layer_fails_with_the_message_shown() -> None:
-    (example,) = blocks("python")
+    (example,) = blocks(README, "python")
     with pytest.raises(gk.GradientCheckError) as failure:
         exec(compile(example, "README.md", "exec"), {})
-    *shown, _cost = blocks("text")[1].rstrip().splitlines()
+    *shown, _cost = blocks(README, "text")[1].rstrip().splitlines()
     *said, _ = str(failure.value).splitlines()
     # The numerical derivative's own error may differ in its one digit from machine to machine.
     digits = re.compile(r"± \S+")
