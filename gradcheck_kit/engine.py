@@ -28,7 +28,7 @@ from gradcheck_kit.checks import (
 from gradcheck_kit.checks.examination import Examination, NotAskedError, Reference, another_point, widened
 from gradcheck_kit.checks.reference import FLOAT64, in_float64
 from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
-from gradcheck_kit.report import Cost, Finding, GradientCheckError, Report
+from gradcheck_kit.report import Cost, Finding, GradientCheckError, LeftOut, Report
 from gradcheck_kit.reproduction.lines import expect_place, reproduction
 from gradcheck_kit.sources import Watch, source_of
 from gradcheck_kit.space import Array, Arrays, copies_of
@@ -114,7 +114,7 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
     meter = Meter(watch.over(subject), Budget.of(budget))
     generator, demand = generator_of(seed), None if require is None else _resolution(require)
     findings: list[Finding] = []
-    unasked, lacking = _left_out(asked, subject), list[str]()
+    left_out, lacking = _left_out(asked, subject), list[str]()
     examination: Examination | None = None
     try:
         with subject.session():
@@ -127,16 +127,16 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
                 try:
                     findings += _told(BY_NAME[name](examination), lacking, subject)
                 except NotAskedError as reason:
-                    unasked.append(f"{name} ({reason})")
+                    left_out.append(LeftOut(name, str(reason)))
                 except MalformedGradientError as error:
                     findings.append(Finding(name, Verdict.FAIL, str(error), cause="malformed-gradient"))
                 if any(finding.verdict is not Verdict.PASS for finding in findings):
                     later = [n for n in asked[asked.index(name) + 1 :] if _concerns(n, subject, questions)]
-                    unasked += [f"{other} (meaningless after {name})" for other in later]
+                    left_out += [LeftOut(other, f"meaningless after {name}") for other in later]
                     break
     except BudgetSpentError as spent:
         findings.append(_out_of_budget(str(spent)))
-    unasked += [f"{name} ({UNREGISTERED})" for name in subject.strangers()]
+    left_out += [LeftOut(name, UNREGISTERED, array=True) for name in subject.strangers()]
     dtype = coarsest(subject, {} if examination is None else examination.outputs)
     found = None if examination is None else examination.reference
     report = Report(
@@ -149,7 +149,7 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
         library=subject.library.name,
         require=DEFAULT_REQUIRE[dtype] if examination is None else examination.require,
         reference="native" if found is None else found.name,
-        not_asked=tuple(unasked),
+        left_out=tuple(left_out),
         environment=environment_now(),
         source=source_of(subject),
         ran=watch.sources,
@@ -261,12 +261,12 @@ def _told(findings: list[Finding], lacking: Sequence[str], subject: Subject) -> 
     ]
 
 
-def _left_out(asked: Sequence[str], subject: Subject) -> list[str]:
+def _left_out(asked: Sequence[str], subject: Subject) -> list[LeftOut]:
     """Arrays without a gradient, and questions that nobody wanted; a double backward only where there could be one."""
     second = double_backward.QUESTION
-    names = [f"{name} ({UNPAIRED})" for name in subject.unpaired]
-    names += [name for name in QUESTIONS if name not in asked and name not in (second, vmap.QUESTION)]
-    return names if second in asked or subject.recorded is None else [*names, f"{second} (order=2)"]
+    found = [LeftOut(name, UNPAIRED, array=True) for name in subject.unpaired]
+    found += [LeftOut(name) for name in QUESTIONS if name not in asked and name not in (second, vmap.QUESTION)]
+    return found if second in asked or subject.recorded is None else [*found, LeftOut(second, "order=2")]
 
 
 def _concerns(name: str, subject: Subject, wanted: Sequence[str] | None) -> bool:

@@ -3,23 +3,18 @@
 import json
 import math
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from gradcheck_kit import whole_file
+from gradcheck_kit import report_text, whole_file
 from gradcheck_kit.illustration import Illustration
 from gradcheck_kit.sources import Source
 from gradcheck_kit.verdict import Verdict, overall
 
 SCHEMA = 1
 TO_FILL_IN = re.compile(r"(?:= |[(,] ?)\.\.\.(?:[,)]|  #|$)")  # what x[..., 0] is not
-WIDTH = 100
-NAMED = 6  # inputs in a headline
-TOLD = 2  # findings told in full: a failure fits on a screen
-MOST_LINES = 25  # of a text; what does not fit stays in the report
 
 
 @dataclass(frozen=True)
@@ -100,21 +95,6 @@ class Exploration:
     cause: str | None = None
     condition: str = ""
 
-    def describe(self) -> list[str]:
-        """What a person reads of it."""
-        counts = {"passed": self.passed, "undecided": self.undecided, "raised in the forward": self.raised}
-        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        text = f"{self.examples} example{'s' if self.examples != 1 else ''}, {told or 'the first one failed'}"
-        if self.obstacles:
-            text += f": {'; '.join(self.obstacles)}"
-        if self.lines:
-            failed = "The last one failed, and " if told else ""
-            text += f". {failed}{self.simplified} simpler ones were tried"
-        attributed = [textwrap.wrap(said, WIDTH - 2, subsequent_indent="  ") for said in self.attributions]
-        lines = textwrap.wrap(f"{self.condition} [{self.cause}]", WIDTH - 2) if self.cause else []
-        lines += [*(line for part in attributed for line in part), *textwrap.wrap(text, WIDTH - 2)]
-        return [*lines, *(["to repeat it:", *(f"  {line}" for line in self.lines)] if self.lines else [])]
-
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -141,14 +121,29 @@ class Reproduction:
         """Whether `lines` run as they are, with nothing to fill in."""
         return not any(TO_FILL_IN.search(line) or line.startswith("#") for line in self.lines)
 
-    def describe(self, room: int) -> list[str]:
-        """What a person reads of it in so many lines."""
-        for lines in (self.lines, self.packed, self.outline):
-            if lines and len(lines) < room:
-                return ["to repeat it:", *(f"  {line}" for line in lines)]
-        return [
-            "to repeat it: print(*report.reproduction.lines, sep='\\n'), the report that of the error or of gk.examine"
-        ]
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a check did not ask: a question, or whether the gradient of an array is right. `str` says it in words.
+
+    Attributes:
+        name: of the question or the array.
+        reason: why; empty where nobody wanted the question.
+        array: whether it is an array that the forward reads, and not a question.
+    """
+
+    name: str
+    reason: str = ""
+    array: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})" if self.reason else self.name
+
+    @classmethod
+    def read(cls, said: str) -> Self:
+        """What `str` said; whether it was an array is lost."""
+        name, _, reason = said.partition(" (")
+        return cls(name, reason.removesuffix(")"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -163,7 +158,7 @@ class Report:
         dtype, device, library: of the differentiable inputs.
         require: the resolution that a PASS demanded.
         reference: what was differentiated: the subject's own forward ("native"), the same in float64, or another.
-        not_asked: the questions that were left out, and why.
+        left_out: the questions that were not asked, and the arrays of which nothing was, each with the reason.
         environment: versions of Python and of the libraries.
         exploration: of a search (`explore`): what it looked at, and the failing input.
         reproduction: of a check that did not pass: lines to paste that repeat it.
@@ -180,7 +175,7 @@ class Report:
     library: str
     require: float
     reference: str = "native"
-    not_asked: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     exploration: Exploration | None = None
     reproduction: Reproduction | None = None
@@ -201,6 +196,11 @@ class Report:
         return max((f.resolution for f in self.findings if f.resolution is not None), default=None)
 
     @property
+    def not_asked(self) -> tuple[str, ...]:
+        """`left_out` in words, such as "adjoint (no JVP)"."""
+        return tuple(str(item) for item in self.left_out)
+
+    @property
     def figures(self) -> tuple[Illustration, ...]:
         """Numbers to draw: of the first inputs that did not pass; none of a PASS."""
         return tuple(f.illustration for f in self.findings if f.illustration is not None)
@@ -209,56 +209,14 @@ class Report:
         return self.verdict is Verdict.PASS
 
     def __repr__(self) -> str:
-        return f"<Report {' '.join(self._headline().split())}>"
+        return f"<Report {' '.join(report_text.headline(self).split())}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython and notebooks show of a cell's value."""
         printer.text(str(self))
 
     def __str__(self) -> str:
-        lines = [self._headline()]
-        complaints = [finding for finding in self.findings if finding.verdict is not Verdict.PASS]
-        for finding in complaints[:TOLD]:
-            lines += ["", *_block(finding)]
-        if len(complaints) > TOLD:
-            lines += ["", *_also(complaints[TOLD:])]
-        if self.verdict is Verdict.INCONCLUSIVE and all(f.verdict is Verdict.PASS for f in self.findings):
-            lines += [
-                "",
-                "  nothing was compared: pass an input that has elements, and ask for `directional`",
-            ]
-        lines.append("")
-        foot = self._foot()
-        if self.exploration is not None:
-            lines += [f"  {line}" for line in self.exploration.describe()]
-        elif self.reproduction is not None and self.verdict is Verdict.FAIL:
-            lines += [f"  {line}" for line in self.reproduction.describe(MOST_LINES - len(lines) - len(foot))]
-        return "\n".join([*lines, *foot])
-
-    def _foot(self) -> list[str]:
-        """What was not asked, and what the answers cost."""
-        lines = []
-        if self.not_asked:
-            said = f"not asked: {_by_reason(self.not_asked)}"
-            lines = textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="    ")
-        cost = f"{self.cost.forward} forward + {self.cost.vjp} backward evaluations, {self.cost.seconds:.2g} s"
-        beside = "" if self.reference == "native" else f" beside a forward in {self.reference}"
-        return [*lines, f"  {self.dtype} on {self.device}{beside}, seed {self.seed}; {cost}"]
-
-    def _headline(self) -> str:
-        head = f"{self.verdict.value}  {self.subject}"
-        if self.verdict is Verdict.PASS and self.resolution is not None:
-            checked = list(dict.fromkeys(f.input for f in self.findings if f.input is not None))
-            names = ", ".join(checked[:NAMED]) + (f" and {len(checked) - NAMED} more" if len(checked) > NAMED else "")
-            return (
-                f"{head}: the gradient of {names} agrees; an error of {self.resolution:.1g} of it would have been seen"
-            )
-        wrong = [f for f in self.findings if f.verdict is not Verdict.PASS]
-        names = ", ".join(dict.fromkeys(f.input or f.question for f in wrong))
-        if self.verdict is Verdict.FAIL:
-            failed = [f for f in wrong if f.verdict is Verdict.FAIL]
-            return f"{head}: {_blamed(failed)} ({', '.join(dict.fromkeys(f.input or f.question for f in failed))})"
-        return f"{head}: could not be decided{f' ({names})' if names else ''}"
+        return report_text.text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: schema, verdict, findings, seed, cost and where it ran."""
@@ -312,47 +270,6 @@ class GradientCheckError(AssertionError):
 
     def __reduce__(self) -> tuple[type["GradientCheckError"], tuple[Report]]:
         return type(self), (self.report,)
-
-
-BEYOND_BACKWARD = {"adjoint": "the JVP and the backward pass disagree", "vmap": "the rule for vmap is wrong"}
-"""What is wrong where only these questions found something: the backward itself is right by then."""
-
-
-def _blamed(failed: Sequence[Finding]) -> str:
-    """What is wrong, by the findings that failed."""
-    for question, words in BEYOND_BACKWARD.items():
-        if all(f.question == question for f in failed):
-            return words
-    if all(f.of_forward for f in failed):
-        return "the forward pass is wrong"
-    both = any(f.of_forward for f in failed)
-    return "the forward and the backward pass are wrong" if both else "the backward pass is wrong"
-
-
-def _block(finding: Finding) -> list[str]:
-    mark = "✗" if finding.verdict is Verdict.FAIL else "?"
-    first, *rest = finding.message.splitlines()
-    lines = textwrap.wrap(f"{mark} {first}", WIDTH - 2, subsequent_indent="  ")
-    for line in rest:
-        lines += textwrap.wrap(line, WIDTH - 2, initial_indent="  ", subsequent_indent="    ")
-    return [f"  {line}" for line in lines]
-
-
-def _also(findings: list[Finding]) -> list[str]:
-    """The others by name, and by cause where there is one."""
-    named = [f"{f.input or f.question}{f' [{f.cause}]' if f.cause else ''}" for f in findings]
-    more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
-    text = f"the same was asked, and did not pass, of {', '.join([*named[:NAMED], *more])}; `findings` holds it all"
-    return [f"  {line}" for line in textwrap.wrap(text, WIDTH - 2)]
-
-
-def _by_reason(not_asked: tuple[str, ...]) -> str:
-    """ "a (why), b (why), c" as "a, b (why); c"."""
-    reasons: dict[str, list[str]] = {}
-    for item in not_asked:
-        name, _, why = item.partition(" (")
-        reasons.setdefault(why, []).append(name)
-    return "; ".join(f"{', '.join(names)} ({why}" if why else ", ".join(names) for why, names in reasons.items())
 
 
 def as_json(values: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Measurement, Round, Seen
 from gradcheck_kit.differences.probe import Kind
 from gradcheck_kit.locate import EFFORT
-from gradcheck_kit.report import TOLD, Finding
+from gradcheck_kit.report import Finding
+from gradcheck_kit.report_text import TOLD
 from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"

@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gradcheck_kit.checks import directional
-from gradcheck_kit.engine import UNPAIRED, UNREGISTERED
 from gradcheck_kit.exploration.trial import Outcome, Trial
 from gradcheck_kit.report import Exploration, Finding, Report
 from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
-
-NOT_CHECKED = (f"({UNPAIRED})", f"({UNREGISTERED})")
 
 
 def over_all(trials: Sequence[Trial], summary: Exploration) -> Report:
@@ -27,7 +24,7 @@ def over_all(trials: Sequence[Trial], summary: Exploration) -> Report:
         findings=tuple(findings),
         require=max(report.require for report in reports),
         dtype=" and ".join(dict.fromkeys(report.dtype for report in reports)),
-        not_asked=tuple(dict.fromkeys(item for r in reports for item in r.not_asked if item.endswith(NOT_CHECKED))),
+        left_out=tuple(dict.fromkeys(item for report in reports for item in report.left_out if item.array)),
         exploration=summary,
     )
 

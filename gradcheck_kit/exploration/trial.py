@@ -125,7 +125,7 @@ def _judged(subject: Subject, construction: Construction, example: Example, seed
     if all(f.question == directional.QUESTION or f.cause == "not-finite" for f in wrong):
         if beside.verdict is Verdict.FAIL and construction.handwritten and construction.demands.asks(kink.QUESTION):
             kept = tuple(f for f in report.findings if f.question not in (directional.QUESTION, contract.QUESTION))
-            return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), not_asked=()))
+            return Trial(Outcome.FAILED, replace(report, findings=(*kept, beside), left_out=()))
         excuse = _excuse(beside, wrong) if wrong else ""
         if excuse:
             return Trial(Outcome.UNDECIDED, report, excuse)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gradcheck_kit.record import Entry, Record
-from gradcheck_kit.report import Cost, Exploration, Finding, Report, Reproduction
+from gradcheck_kit.report import Cost, Exploration, Finding, LeftOut, Report, Reproduction
 from gradcheck_kit.sources import Source
 from gradcheck_kit.verdict import Verdict
 
@@ -58,7 +58,7 @@ def report_of(entry: Entry) -> Report:
         library=entry.get("library", "numpy"),
         require=entry.get("require", 1.0),
         reference=entry.get("reference", "native"),
-        not_asked=tuple(entry.get("not_asked", ())),
+        left_out=tuple(LeftOut.read(said) for said in entry.get("not_asked", ())),
         environment=entry.get("environment", {}),
         exploration=None if explored is None else Exploration(**_with_tuples(explored)),
         reproduction=None if repeated is None else Reproduction(**_with_tuples(repeated)),

@@ -19,7 +19,7 @@ LAYERS = (
     {"arguments", "space", "subject", "destination", "whole_file", "spelling"},
     {"differences"},
     {"sources", "illustration"},
-    {"verdict", "report", "literals", "record", "picture"},
+    {"verdict", "report", "report_text", "literals", "record", "picture"},
     {"checks", "locate", "diagnose", "reproduction"},
     {"provenance", "engine", "side_by_side"},
     {"exploration"},

@@ -1,5 +1,6 @@
 """What a search asks of each example can be said, and a cause that the smallest input hides is still told."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,12 @@ import pytest
 import torch
 
 import gradcheck_kit as gk
+from gradcheck_kit.engine import UNPAIRED
 from gradcheck_kit.exploration.demands import Demands
+from gradcheck_kit.exploration.passing import over_all
 from gradcheck_kit.exploration.search import searched
+from gradcheck_kit.exploration.trial import Outcome, Trial
+from gradcheck_kit.report import Exploration, LeftOut
 from gradcheck_kit.verdict import Verdict
 
 
@@ -168,3 +173,10 @@ def test_what_raises_later_in_a_check_is_told_with_its_message_and_line() -> Non
     assert f"test_exploration_demands.py:{line}, n=" in told
     assert "do the axes fit" not in told
     assert gk.explore(Late(10**6), x=("n", 3), max_examples=5).verdict is Verdict.PASS
+
+
+def test_of_what_the_examples_left_out_a_search_keeps_the_arrays_whatever_the_reasons_say() -> None:
+    report = gk.examine(lambda x: x * x, np.ones(3), vjp=lambda u, x: 2 * u * x)
+    kept = LeftOut("W", "no gradient", array=True)
+    trial = Trial(Outcome.PASSED, replace(report, left_out=(LeftOut("adjoint", UNPAIRED), kept)))
+    assert over_all([trial, trial], Exploration(2, 2, 0, 0)).left_out == (kept,)

@@ -82,6 +82,7 @@ def test_an_array_that_the_forward_reads_without_a_gradient_is_told_as_not_check
     assert [item for item in report.not_asked if UNPAIRED in item] == [f"{name} ({UNPAIRED})" for name in told]
     searched = gk.explore(layer, x=("n", 3), max_examples=2)
     assert [item for item in searched.not_asked if UNPAIRED in item] == [f"{name} ({UNPAIRED})" for name in told]
+    assert all(item.array for item in searched.left_out), "of a search, a question is asked in one example or another"
     inner = layer.layers[0] if isinstance(layer, Outer) else layer
     assert np.all(inner.W == 1)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gradcheck_kit.report import SCHEMA, Cost, Finding, GradientCheckError, Report
+from gradcheck_kit.report import SCHEMA, Cost, Finding, GradientCheckError, LeftOut, Report
 from gradcheck_kit.verdict import (
     CLEAR_MARGIN,
     CLEAR_PART,
@@ -312,10 +312,25 @@ def test_the_first_line_of_a_failure_names_what_failed_only() -> None:
 
 
 def test_the_text_has_every_line_of_every_finding_that_did_not_pass_and_no_other() -> None:
-    text = str(report(GOOD, OPEN, WRONG, not_asked=("purity",)))
+    text = str(report(GOOD, OPEN, WRONG, left_out=(LeftOut("purity"),)))
     for part in ("wrong at W[1, 2]", "line two", "noise", "not asked: purity", "seed 3", "12 forward + 4 backward"):
         assert part in text
     assert GOOD.message not in text
+
+
+LEFT_OUT = (LeftOut("purity"), LeftOut("adjoint", "no JVP"), LeftOut("vmap", "f raises (here)"), LeftOut("W", "no JVP"))
+
+
+def test_what_was_left_out_is_told_by_its_reasons() -> None:
+    made = report(GOOD, left_out=LEFT_OUT)
+    assert "not asked: purity; adjoint, W (no JVP); vmap (f raises (here))" in str(made)
+    assert made.not_asked == ("purity", "adjoint (no JVP)", "vmap (f raises (here))", "W (no JVP)")
+    assert made.to_dict()["not_asked"] == list(made.not_asked)
+
+
+@pytest.mark.parametrize("item", LEFT_OUT, ids=str)
+def test_what_was_left_out_can_be_read_from_its_words(item: LeftOut) -> None:
+    assert LeftOut.read(str(item)) == item
 
 
 def test_the_text_and_the_plain_values_tell_what_was_differentiated_where_it_is_not_the_subject_itself() -> None:
@@ -354,7 +369,7 @@ NOT_FINITE = [
 
 @pytest.mark.parametrize("findings", [f for f, _ in VERDICTS] + [(finding,) for finding in NOT_FINITE])
 def test_a_report_is_strict_json_whatever_is_in_it(findings: tuple[Finding, ...]) -> None:
-    made = report(*findings, not_asked=("purity",))
+    made = report(*findings, left_out=(LeftOut("purity"),))
     given = strict(made.to_dict())
     assert given == made.to_dict()
     assert given["schema"] == SCHEMA

@@ -14,6 +14,7 @@ from gradcheck_kit.record import Record, entry, merged, read
 from gradcheck_kit.render import svg
 from gradcheck_kit.render.html import page
 from gradcheck_kit.render.html_figures import FAINTEST, shade
+from gradcheck_kit.report import LeftOut
 from tests.browser import Page
 from tests.mutants.kinked import Corner
 from tests.pages import (
@@ -87,7 +88,7 @@ def record() -> Record:
     )
     reports = [
         gk.examine(Scaled(), x),
-        replace(wrong, subject=EVIL, findings=(*wrong.findings[:-1], evil), not_asked=(EVIL,)),
+        replace(wrong, subject=EVIL, findings=(*wrong.findings[:-1], evil), left_out=(LeftOut(EVIL),)),
         gk.examine(Corner(), np.zeros(4)),
     ]
     entries = [entry(report.to_dict(), f"tests/test_x.py::test[{ATTRIBUTE}]") for report in reports]
