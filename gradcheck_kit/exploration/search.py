@@ -2,134 +2,19 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from gradcheck_kit.arguments import integer
-from gradcheck_kit.checks import batch, directional
-from gradcheck_kit.exploration.attribution import telling_example, with_causes
-from gradcheck_kit.exploration.axes import Axes, arrays_and_constants
+from gradcheck_kit.exploration import smallest
+from gradcheck_kit.exploration.axes import arrays_and_constants
 from gradcheck_kit.exploration.construction import Construction
+from gradcheck_kit.exploration.course import Course, EndError
 from gradcheck_kit.exploration.demands import Demands
-from gradcheck_kit.exploration.dependence import dependence
-from gradcheck_kit.exploration.figures import with_figures
-from gradcheck_kit.exploration.literals import literal, to_paste
-from gradcheck_kit.exploration.own_dtype import OwnDtypeError
-from gradcheck_kit.exploration.passing import over_all
-from gradcheck_kit.exploration.reduction import Reduction
-from gradcheck_kit.exploration.structure import Example, Structure, structures
-from gradcheck_kit.exploration.trial import BESIDE, Outcome, Trial, tried
-from gradcheck_kit.report import Cost, Exploration, Report
+from gradcheck_kit.exploration.structure import Structure, structures
+from gradcheck_kit.report import Cost, Report
 from gradcheck_kit.subject import UsageError
-
-SIMPLIFICATIONS = 300  # examples tried to make a failing one smaller
-RAISING = 25  # examples that raise, and none that does not: the axes do not fit
-OBSTACLES = 3  # named in a report
-
-
-class _EndError(Exception):
-    """An example failed, or the time is spent: there is nothing more to draw."""
-
-
-class _Search:
-    """Examples on trial, each once, and what became of them."""
-
-    def __init__(self, construction: Construction, arrays: Mapping[str, Axes], seed: int) -> None:
-        self.construction, self.arrays, self.seed = construction, arrays, seed
-        self.trials: dict[Structure, Trial] = {}
-        self.forward = self.vjp = 0
-        self.demands, self._started = construction.demands, time.perf_counter()
-        self.found: tuple[Example, Trial] | None = None
-
-    def trial(self, example: Example) -> Trial:
-        trial = tried(self.construction, example, self.seed)
-        if trial.report is not None:
-            self.forward += trial.report.cost.forward
-            self.vjp += trial.report.cost.vjp
-        return trial
-
-    def trial_elsewhere(self, example: Example) -> Trial:
-        """Of an example that nobody drew: one that cannot even be called tells nothing."""
-        try:
-            return self.trial(example)
-        except (UsageError, OwnDtypeError) as error:
-            return Trial(Outcome.RAISED, obstacle=str(error))
-
-    def visit(self, structure: Structure) -> Trial:
-        """The trial of one structure; ends the search where it fails, or where nothing but exceptions is met."""
-        if structure.dtype not in self.construction.dtypes:
-            structure = replace(structure, dtype=self.construction.dtypes[0])
-        if structure not in self.trials:
-            if self.trials and self.spent():
-                raise _EndError
-            try:
-                self.trials[structure] = self.trial(structure.example(self.arrays))
-            except OwnDtypeError:  # from now on the construction knows its dtype
-                return self.visit(structure)
-            self.demands.progress(len(self.trials))
-        trial = self.trials[structure]
-        if trial.outcome is Outcome.FAILED:
-            self.found = structure.example(self.arrays), trial
-            raise _EndError
-        if (
-            trial.outcome is Outcome.RAISED
-            and len(self.trials) >= RAISING
-            and self.count(Outcome.RAISED) == len(self.trials)
-        ):
-            raise self.nothing_but_exceptions(trial)
-        return trial
-
-    def nothing_but_exceptions(self, trial: Trial) -> UsageError:
-        """Every example raised, as this one did."""
-        each = "the only drawn input" if len(self.trials) == 1 else f"each of {len(self.trials)} drawn inputs"
-        return UsageError(
-            f"{self.construction.title} raised on {each}, such as "
-            f"{trial.obstacle} (at {trial.where}); do the axes fit? Arrays that share an axis name have the same "
-            "length there; gk.axes(..., within=(low, high)) keeps values inside a domain"
-        )
-
-    def exceptions_beside(self, trial: Trial) -> UsageError:
-        """No check came to its end, and this example itself went through: its axes fit."""
-        raised = trial.obstacle.removeprefix(BESIDE)
-        return UsageError(
-            f"no check of {self.construction.title} came to its end: forward and backward returned at a drawn input, "
-            f"and later in its check one raised {raised} (at {trial.where}). A check calls them many times, at points "
-            "close by too: let each call depend on its arguments alone, or keep away from the edge of the domain with "
-            "gk.axes(..., within=(low, high))"
-        )
-
-    def spent(self) -> bool:
-        """Whether the time is over."""
-        return self.demands.seconds is not None and time.perf_counter() - self._started >= self.demands.seconds
-
-    def count(self, outcome: Outcome) -> int:
-        return sum(trial.outcome is outcome for trial in self.trials.values())
-
-    def obstacles(self) -> tuple[str, ...]:
-        met = Counter(t.obstacle for t in self.trials.values() if t.outcome in (Outcome.UNDECIDED, Outcome.RAISED))
-        shown = tuple(f"{what} ({count})" for what, count in met.most_common(OBSTACLES))
-        others = sum(met.values()) - sum(count for _, count in met.most_common(OBSTACLES))
-        return (*shown, f"others ({others})") if others else shown
-
-    def nothing_found(self) -> Report:
-        """The report over all examples, none of which failed."""
-        trials = list(self.trials.values())
-        if all(trial.report is None for trial in trials):
-            beside = next((trial for trial in trials if trial.outcome is Outcome.UNDECIDED), None)
-            raise self.nothing_but_exceptions(trials[0]) if beside is None else self.exceptions_beside(beside)
-        return over_all(trials, self.summary())
-
-    def summary(self) -> Exploration:
-        return Exploration(
-            len(self.trials),
-            self.count(Outcome.PASSED),
-            self.count(Outcome.UNDECIDED),
-            self.count(Outcome.RAISED),
-            self.obstacles(),
-        )
 
 
 def explore(
@@ -196,15 +81,15 @@ def searched(
     arrays, constants = arrays_and_constants(axes)
     fixed = frozenset(name for name, array in arrays.items() if array.fixed)
     construction = Construction(target, vjp, tuple(axes), constants, fixed, demands)
-    search = _Search(construction, arrays, seed)
+    course = Course(construction, arrays, seed)
     started = time.perf_counter()
     with construction.session():
-        _draw(search, max_examples)
-        report = search.nothing_found() if search.found is None else _reduced(search, *search.found, constants)
-    return replace(report, cost=Cost(search.forward, search.vjp, time.perf_counter() - started))
+        _draw(course, max_examples)
+        report = course.nothing_found() if course.found is None else smallest.told(course, *course.found, constants)
+    return replace(report, cost=Cost(course.forward, course.vjp, time.perf_counter() - started))
 
 
-def _draw(search: _Search, max_examples: int) -> None:
+def _draw(course: Course, max_examples: int) -> None:
     """Until one fails or there are enough. Hypothesis shrinks nothing: dropping rows and digits keeps what fails."""
     try:
         import hypothesis
@@ -216,7 +101,7 @@ def _draw(search: _Search, max_examples: int) -> None:
             "gk.check, or call gk.explore in a test of its own"
         )
 
-    @hypothesis.seed(search.seed)
+    @hypothesis.seed(course.seed)
     @hypothesis.settings(
         max_examples=max_examples,
         database=None,
@@ -229,71 +114,13 @@ def _draw(search: _Search, max_examples: int) -> None:
         phases=(hypothesis.Phase.generate, hypothesis.Phase.target),
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(structures(search.arrays, search.construction.dtypes))
+    @hypothesis.given(structures(course.arrays, course.construction.dtypes))
     def draw(structure: Structure) -> None:
-        excess = search.visit(structure).excess
+        excess = course.visit(structure).excess
         if excess > 1.0:  # below, it is rounding noise, which has no slope to climb
             hypothesis.target(math.log10(excess), label="discrepancy over bound")
 
     try:
         draw()
-    except _EndError:
+    except EndError:
         return
-
-
-def _reduced(search: _Search, example: Example, trial: Trial, constants: Mapping[str, Any]) -> Report:
-    """The report of the smallest example that fails as the one that was found does."""
-    seen = {id(example): trial}
-    alike = {trial.failure}
-    if trial.failure[0] == batch.QUESTION:  # what one row of several shows, differences show at that row, with a place
-        alike.add((directional.QUESTION, trial.failure[1], None))
-
-    def fails(candidate: Example) -> bool:
-        if search.spent() or candidate.dtype not in search.construction.dtypes:
-            return False
-        try:
-            seen[id(candidate)] = again = search.trial(candidate)
-        except OwnDtypeError:
-            return False
-        kept.append(candidate)
-        return again.outcome is Outcome.FAILED and again.failure in alike
-
-    kept: list[Example] = []  # so that no id is used twice
-    reduction = Reduction(example, search.arrays, fails, SIMPLIFICATIONS)
-    best = reduction.run()
-    final = seen[id(best)]
-    if final.report is None or final.call is None:
-        raise AssertionError("a trial that failed has a report")
-    question = final.failure[0]
-    found = dependence(best, search.arrays, partial(_fails_alike, search, final))
-    explored = replace(
-        search.summary(),
-        simplified=reduction.tried,
-        inputs={name: literal(array).to_dict() for name, array in best.arrays.items()},
-        lines=to_paste(search.construction, best, final.call, constants, question, search.seed),
-        cause=None if found is None else found.slug,
-        condition="" if found is None else found.sentence,
-    )
-    telling = telling_example(search.arrays, example.dtype, search.seed)
-    made = partial(search.construction.subject, final.call)
-    shown = with_figures(final.report, made, search.construction.demands.options(search.seed))
-    search.forward += shown.cost.forward - final.report.cost.forward
-    search.vjp += shown.cost.vjp - final.report.cost.vjp
-    report, attributions = with_causes(shown, telling, search.trial_elsewhere(telling))
-    if not attributions:
-        report, attributions = with_causes(report, example, trial)
-    return replace(report, exploration=replace(explored, attributions=attributions), reproduction=None)
-
-
-def _fails_alike(search: _Search, final: Trial, candidate: Example) -> bool | None:
-    """Whether an example fails in the same input; None where it fails otherwise, raises or is undecided.
-
-    A larger batch that fails for what it says of a single row is right at its own length.
-    """
-    trial = search.trial_elsewhere(candidate)
-    if trial.outcome is Outcome.PASSED:
-        return False
-    if trial.outcome is not Outcome.FAILED or trial.failure[1] != final.failure[1]:
-        return None
-    single = trial.failure[0] == batch.QUESTION and trial.findings_that_fail[0].cause == batch.OF_ONE
-    return final.failure[0] == batch.QUESTION if single else True

@@ -14,7 +14,8 @@ import pytest
 import gradcheck_kit as gk
 from gradcheck_kit.illustration import HeatMap, Illustration, Ladder
 from gradcheck_kit.locate.heat import MOST_CELLS
-from gradcheck_kit.report import TOLD, Report
+from gradcheck_kit.report import Report
+from gradcheck_kit.report_text import TOLD
 from tests.mutants.kinked import Corner
 
 MOST_BYTES = 20_000
