@@ -16,8 +16,8 @@ from benchmarks.machine import measured_here
 from gradcheck_kit.checks.directional import LOOKS
 from gradcheck_kit.checks.place import Places
 from gradcheck_kit.checks.rounds import Round
-from gradcheck_kit.engine import prepared
 from gradcheck_kit.locate import EFFORT, Location, OfInput, locate
+from gradcheck_kit.preparation import prepared
 from gradcheck_kit.provenance import Budget, Meter
 from gradcheck_kit.subject import Subject
 

@@ -1,14 +1,11 @@
 """`examine` and `check`: the questions in order, until the answer is known."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gradcheck_kit.adapters import resolve
-from gradcheck_kit.adapters.reference import forward_of
 from gradcheck_kit.arguments import RESOLUTION, as_integer, as_resolution, integer
 from gradcheck_kit.checks import (
     adjoint,
@@ -25,15 +22,14 @@ from gradcheck_kit.checks import (
     purity,
     vmap,
 )
-from gradcheck_kit.checks.examination import Examination, NotAskedError, Reference, another_point, widened
-from gradcheck_kit.checks.reference import FLOAT64, in_float64
+from gradcheck_kit.checks.examination import Examination, NotAskedError
+from gradcheck_kit.preparation import prepared
 from gradcheck_kit.provenance import Budget, Meter, coarsest, environment_now, generator_of
 from gradcheck_kit.report import Cost, Finding, GradientCheckError, LeftOut, Report
 from gradcheck_kit.reproduction.lines import expect_place, reproduction
 from gradcheck_kit.sources import Watch, source_of
-from gradcheck_kit.space import Array, Arrays, copies_of
-from gradcheck_kit.subject import BudgetSpentError, Forward, MalformedGradientError, Subject, UsageError
-from gradcheck_kit.verdict import DEFAULT_REQUIRE, REQUIRE_BESIDE_FLOAT64, Verdict
+from gradcheck_kit.subject import BudgetSpentError, MalformedGradientError, Subject, UsageError
+from gradcheck_kit.verdict import DEFAULT_REQUIRE, Verdict
 
 QUESTIONS: dict[str, Callable[[Examination], list[Finding]]] = {
     module.QUESTION: module.ask
@@ -113,50 +109,18 @@ def examine(  # noqa: PLR0913 - options, by keyword alone
     watch = Watch()
     meter = Meter(watch.over(subject), Budget.of(budget))
     generator, demand = generator_of(seed), None if require is None else _resolution(require)
-    findings: list[Finding] = []
-    left_out, lacking = _left_out(asked, subject), list[str]()
-    examination: Examination | None = None
+    answers, examination = _Answers(subject, asked, questions), None
     try:
         with subject.session():
             examination = replace(prepared(meter, generator, demand, reference), figures=figures)
-            for name in asked:
-                if not _concerns(name, subject, questions):
-                    continue
-                if name == directional.QUESTION:
-                    lacking = examination.forget_first_pull()
-                try:
-                    findings += _told(BY_NAME[name](examination), lacking, subject)
-                except NotAskedError as reason:
-                    left_out.append(LeftOut(name, str(reason)))
-                except MalformedGradientError as error:
-                    findings.append(Finding(name, Verdict.FAIL, str(error), cause="malformed-gradient"))
-                if any(finding.verdict is not Verdict.PASS for finding in findings):
-                    later = [n for n in asked[asked.index(name) + 1 :] if _concerns(n, subject, questions)]
-                    left_out += [LeftOut(other, f"meaningless after {name}") for other in later]
-                    break
+            answers.ask(examination)
     except BudgetSpentError as spent:
-        findings.append(_out_of_budget(str(spent)))
-    left_out += [LeftOut(name, UNREGISTERED, array=True) for name in subject.strangers()]
-    dtype = coarsest(subject, {} if examination is None else examination.outputs)
-    found = None if examination is None else examination.reference
-    report = Report(
-        subject=subject.name,
-        findings=tuple(findings),
-        seed=seed,
-        cost=Cost(meter.forward, meter.vjp, meter.seconds),
-        dtype=dtype,
-        device=subject.library.device(subject.point[subject.differentiable[0]]),
-        library=subject.library.name,
-        require=DEFAULT_REQUIRE[dtype] if examination is None else examination.require,
-        reference="native" if found is None else found.name,
-        left_out=tuple(left_out),
-        environment=environment_now(),
-        source=source_of(subject),
-        ran=watch.sources,
-    )
+        answers.findings.append(_out_of_budget(str(spent)))
+    answers.left_out += [LeftOut(name, UNREGISTERED, array=True) for name in subject.strangers()]
+    report = _report(subject, answers, examination, seed, Cost(meter.forward, meter.vjp, meter.seconds), watch)
     if report:
         return report
-    options = {"wrt": wrt, "seed": seed, "require": require, "questions": questions, "order": order}
+    options = {"wrt": wrt, "seed": seed, "require": demand, "questions": questions, "order": order}
     return replace(report, reproduction=reproduction(subject, {**options, "reference": reference}, place))
 
 
@@ -201,64 +165,69 @@ def check(  # noqa: PLR0913 - options, by keyword alone
     return report
 
 
-def prepared(
-    meter: Meter, generator: np.random.Generator, require: float | None, reference: str | Callable[..., Any] | None
-) -> Examination:
-    """The subject's outputs at its point and what will be differentiated: all that the questions are given."""
-    subject, library = meter.subject, meter.subject.library
-    _visit_elsewhere(subject.forward, another_point(subject, generator))
-    outputs = dict(subject.forward(copies_of(library, subject.point)))
-    dtype = coarsest(subject, outputs)
-    wide = _reference(meter, generator, outputs, dtype, reference)
-    demand = DEFAULT_REQUIRE[dtype] if wide is None else REQUIRE_BESIDE_FLOAT64[dtype]
-    return Examination(subject, outputs, generator, require or demand, wide)
+class _Answers:
+    """What the questions found, and what was not asked."""
+
+    def __init__(self, subject: Subject, asked: Sequence[str], wanted: Sequence[str] | None) -> None:
+        self._subject, self._asked, self._by_name = subject, asked, wanted is not None
+        self.findings: list[Finding] = []
+        self.left_out = _left_out(asked, subject)
+
+    def ask(self, examination: Examination) -> None:
+        """The questions in order, until one has another answer than PASS."""
+        lacking: list[str] = []
+        for place, name in enumerate(self._asked):
+            if not self._concerns(name):
+                continue
+            if name == directional.QUESTION:
+                lacking = examination.forget_first_pull()
+            self.findings += [self._told(finding, lacking) for finding in self._found(name, examination)]
+            if any(finding.verdict is not Verdict.PASS for finding in self.findings):
+                later = [other for other in self._asked[place + 1 :] if self._concerns(other)]
+                self.left_out += [LeftOut(other, f"meaningless after {name}") for other in later]
+                return
+
+    def _found(self, name: str, examination: Examination) -> list[Finding]:
+        try:
+            return BY_NAME[name](examination)
+        except NotAskedError as reason:
+            self.left_out.append(LeftOut(name, str(reason)))
+            return []
+        except MalformedGradientError as error:
+            return [Finding(name, Verdict.FAIL, str(error), cause="malformed-gradient")]
+
+    def _told(self, finding: Finding, lacking: Sequence[str]) -> Finding:
+        """A wrong gradient that was never returned is told apart from one that was returned as zeros."""
+        if finding.input is None or finding.input not in lacking or finding.verdict is not Verdict.FAIL:
+            return finding
+        return replace(finding, message=f"{finding.message}\n{contract.missing_gradient(finding.input, self._subject)}")
+
+    def _concerns(self, name: str) -> bool:
+        """Nobody who did not ask is told of rules for vmap where there are none."""
+        return name != vmap.QUESTION or self._by_name or vmap.applies(self._subject.vectorised)
 
 
-def _reference(
-    meter: Meter,
-    generator: np.random.Generator,
-    outputs: Mapping[str, Array],
-    dtype: str,
-    wanted: str | Callable[..., Any] | None,
-) -> Reference | None:
-    """What is differentiated in the subject's place; None for its own forward."""
-    subject = meter.subject
-    if wanted == "native" or (wanted is None and (dtype == FLOAT64 or subject.reference is None)):
-        return None
-    if wanted is None or wanted == FLOAT64:
-        forward, name = subject.reference, FLOAT64
-    else:
-        forward, name = forward_of(wanted, subject), getattr(wanted, "__name__", "reference")
-    if subject.reference is not None:  # a copy with a state of its own, whose backward may be asked as well
-        _visit_elsewhere(meter.counted(subject.reference), widened(subject.library, another_point(subject, generator)))
-    found: Reference | str = "it has no float64 forward"
-    if forward is not None:
-        found = in_float64(subject, outputs, meter.counted(forward), generator, name)
-    if isinstance(found, Reference):
-        return found
-    if wanted is None:
-        return None
-    raise UsageError(f"reference={name!r} cannot be used for {subject.name}: {found}")
-
-
-def _visit_elsewhere(forward: Forward, elsewhere: Arrays) -> None:
-    """A first forward at another point: a backward that keeps what the first forward saved is then wrong at ours."""
-    try:
-        forward(elsewhere)
-    except BudgetSpentError:
-        raise
-    except Exception:
-        return  # another point may lie outside the domain; the given one is asked next
-
-
-def _told(findings: list[Finding], lacking: Sequence[str], subject: Subject) -> list[Finding]:
-    """A wrong gradient that was never returned is told apart from one that was returned as zeros."""
-    return [
-        replace(finding, message=f"{finding.message}\n{contract.missing_gradient(finding.input, subject)}")
-        if finding.input is not None and finding.input in lacking and finding.verdict is Verdict.FAIL
-        else finding
-        for finding in findings
-    ]
+def _report(
+    subject: Subject, answers: _Answers, examination: Examination | None, seed: int, cost: Cost, watch: Watch
+) -> Report:
+    """`examination` is None where the budget was spent before the first question."""
+    dtype = coarsest(subject, {} if examination is None else examination.outputs)
+    found = None if examination is None else examination.reference
+    return Report(
+        subject=subject.name,
+        findings=tuple(answers.findings),
+        seed=seed,
+        cost=cost,
+        dtype=dtype,
+        device=subject.library.device(subject.point[subject.differentiable[0]]),
+        library=subject.library.name,
+        require=DEFAULT_REQUIRE[dtype] if examination is None else examination.require,
+        reference="native" if found is None else found.name,
+        left_out=tuple(answers.left_out),
+        environment=environment_now(),
+        source=source_of(subject),
+        ran=watch.sources,
+    )
 
 
 def _left_out(asked: Sequence[str], subject: Subject) -> list[LeftOut]:
@@ -267,11 +236,6 @@ def _left_out(asked: Sequence[str], subject: Subject) -> list[LeftOut]:
     found = [LeftOut(name, UNPAIRED, array=True) for name in subject.unpaired]
     found += [LeftOut(name) for name in QUESTIONS if name not in asked and name not in (second, vmap.QUESTION)]
     return found if second in asked or subject.recorded is None else [*found, LeftOut(second, "order=2")]
-
-
-def _concerns(name: str, subject: Subject, wanted: Sequence[str] | None) -> bool:
-    """Nobody who did not ask is told of rules for vmap where there are none."""
-    return name != vmap.QUESTION or wanted is not None or vmap.applies(subject.vectorised)
 
 
 def _out_of_budget(spent: str) -> Finding:

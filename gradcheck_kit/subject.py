@@ -205,7 +205,11 @@ class Subject:
             )
 
     def restricted_to(self, wrt: object) -> "Subject":
-        """The same subject with only the inputs in `wrt` (names or positions, one or several) differentiated."""
+        """The same subject with only the inputs in `wrt` (names or positions, one or several) differentiated.
+
+        Raises:
+            UsageError: `wrt` names no input, or one that is held fixed.
+        """
         if wrt is None:
             return self
         wanted = wrt if isinstance(wrt, list | tuple) else [wrt]

@@ -56,7 +56,11 @@ class Neighbourhood:
         return self._pulled([self._moved(ray, step) for ray in self._rays], cotangents)
 
     def finite_gradients(self, cotangents: Arrays) -> Matrix:
-        """The same as `gradients` where all are finite."""
+        """The same as `gradients`.
+
+        Raises:
+            NotHereError: one is not finite, or cannot be had.
+        """
         rows = self.gradients(cotangents)
         if not np.isfinite(rows).all():
             raise NotHereError
@@ -100,7 +104,11 @@ class Neighbourhood:
         return bool(np.linalg.norm(one - other) <= self.same * np.linalg.norm(rows, axis=1).max())
 
     def element(self, position: int) -> tuple[str, tuple[int, ...]]:
-        """The input and index that a position in the joint vector is."""
+        """The input and index that a position in the joint vector is.
+
+        Raises:
+            IndexError: it has no such position.
+        """
         for name in self.names:
             shape = self.library.shape(self.subject.point[name])
             size = int(np.prod(shape))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import chain, combinations
 
 from gradcheck_kit.diagnose.evidence import MATCH, Cause
 from gradcheck_kit.verdict import Comparison
@@ -77,12 +77,15 @@ def _averaged(shape: Shape, outputs: Mapping[str, Shape]) -> Iterator[tuple[int,
     for output, other in outputs.items():
         spread, lost = Counter(other) - Counter(shape), Counter(shape) - Counter(other)
         for counter, side in ((spread, output), (lost if not spread else Counter[int](), "the input")):
-            lengths = sorted(counter.elements())
-            for count in range(1, len(lengths) + 1):
-                for chosen in combinations(lengths, count):
-                    if math.prod(chosen) >= LEAST_COUNT:
-                        words = f"{math.prod(chosen)} being {_lengths(chosen)} of {side}"
-                        yield math.prod(chosen), words, not spread
+            for chosen in _choices(sorted(counter.elements())):
+                if math.prod(chosen) >= LEAST_COUNT:
+                    words = f"{math.prod(chosen)} being {_lengths(chosen)} of {side}"
+                    yield math.prod(chosen), words, not spread
+
+
+def _choices(lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """One or several of them, the fewest first."""
+    return chain.from_iterable(combinations(lengths, count) for count in range(1, len(lengths) + 1))
 
 
 def _lengths(chosen: Sequence[int]) -> str:

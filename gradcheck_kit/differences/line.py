@@ -162,7 +162,11 @@ class Line:
             self._sampled[t] = self.weighted({name: output[i] for name, output in outputs.items()})
 
     def rounding_floor(self, outputs: Mapping[str, Array]) -> float:
-        """‖u∘ulp(y)/2‖₂/√3: the standard deviation that rounding the outputs to their format causes at least."""
+        """‖u∘ulp(y)/2‖₂/√3: the standard deviation that rounding the outputs to their format causes at least.
+
+        Raises:
+            UsageError: an output has another number of elements than before.
+        """
         parts = []
         for name, u in self.cotangents.items():
             form = FORMATS[self.library.dtype(outputs[name])]

@@ -47,7 +47,12 @@ class Course:
             return Trial(Outcome.RAISED, obstacle=str(error))
 
     def visit(self, structure: Structure) -> Trial:
-        """The trial of one structure; ends the search where it fails, or where nothing but exceptions is met."""
+        """The trial of one structure.
+
+        Raises:
+            EndError: it fails, or the time is spent.
+            UsageError: nothing but exceptions was met, in `RAISING` examples.
+        """
         if structure.dtype not in self.construction.dtypes:
             structure = replace(structure, dtype=self.construction.dtypes[0])
         if structure not in self.trials:
@@ -103,7 +108,11 @@ class Course:
         return (*shown, f"others ({others})") if others else shown
 
     def nothing_found(self) -> Report:
-        """The report over all examples, none of which failed."""
+        """The report over all examples, none of which failed.
+
+        Raises:
+            UsageError: none of them came to its end.
+        """
         trials = list(self.trials.values())
         if all(trial.report is None for trial in trials):
             beside = next((trial for trial in trials if trial.outcome is Outcome.UNDECIDED), None)

@@ -74,7 +74,11 @@ def searched(
     seed: int = 0,
     vjp: Callable[..., Any] | None = None,
 ) -> Report:
-    """As `explore`, with demands on every example."""
+    """As `explore`, with demands on every example.
+
+    Raises:
+        UsageError: as `explore`.
+    """
     max_examples, seed = integer("max_examples", max_examples, 1), integer("seed", seed, 0)
     if vjp is not None and not callable(vjp):
         raise UsageError(f"vjp is a {type(vjp).__name__}; pass a function vjp(cotangent, *inputs)")

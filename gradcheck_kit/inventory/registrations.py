@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from gradcheck_kit.inventory.backward import Backward, Kind
 from gradcheck_kit.inventory.modules import Definition, Module
@@ -13,6 +14,15 @@ REGISTER_AUTOGRAD = "torch.library.register_autograd"
 PARTIAL = "functools.partial"
 
 
+@dataclass(frozen=True)
+class _Site:
+    """A call, and where it stands."""
+
+    call: ast.Call
+    module: Module
+    scope: str
+
+
 class Registrations:
     """What the calls of some modules register."""
 
@@ -22,38 +32,46 @@ class Registrations:
     def backwards(self) -> Iterator[Backward]:
         """All of them, and every `custom_vjp` function that no `defvjp` in the files read gives a backward."""
         defined: set[Definition] = set()
-        for module in self._modules:
-            for scope, call in module.calls:
-                function = call.func
-                if isinstance(function, ast.Attribute) and function.attr == "defvjp":
-                    primal = self._names.of(function.value, module, scope)
-                    if isinstance(primal, Definition) and self._is_custom_vjp(primal):
-                        defined.add(primal)
-                        yield self._named(call, 1, "bwd", module, scope, Kind.JAX, primal.qualified)
-                    elif self._makes_custom_vjp(function.value, module, scope):  # custom_vjp(f).defvjp(…)
-                        yield self._named(call, 1, "bwd", module, scope, Kind.JAX, None)
-                else:
-                    yield from self._registered(call, module, scope)
+        for site in self._sites():
+            function = site.call.func
+            if isinstance(function, ast.Attribute) and function.attr == "defvjp":
+                yield from self._given_to_defvjp(site, function.value, defined)
+            else:
+                yield from self._registered(site)
         for definition in self._definitions():
             if definition not in defined and self._is_custom_vjp(definition):
                 name, line = definition.qualified, definition.node.lineno
                 yield Backward(definition.module.file, line, name, Kind.JAX, of="no defvjp in the files read")
 
-    def _registered(self, call: ast.Call, module: Module, scope: str) -> Iterator[Backward]:
+    def _sites(self) -> Iterator["_Site"]:
+        for module in self._modules:
+            for scope, call in module.calls:
+                yield _Site(call, module, scope)
+
+    def _given_to_defvjp(self, site: "_Site", function: ast.expr, defined: set[Definition]) -> Iterator[Backward]:
+        """Notes in `defined` the function that has its backward now."""
+        primal = self._names.of(function, site.module, site.scope)
+        if isinstance(primal, Definition) and self._is_custom_vjp(primal):
+            defined.add(primal)
+            yield self._named(site, 1, "bwd", Kind.JAX, primal.qualified)
+        elif self._makes_custom_vjp(function, site.module, site.scope):  # custom_vjp(f).defvjp(…)
+            yield self._named(site, 1, "bwd", Kind.JAX, None)
+
+    def _registered(self, site: "_Site") -> Iterator[Backward]:
         """With torch.library, by the operator's name or on the operator itself."""
+        call, module, scope = site.call, site.module, site.scope
         if self._names.of(call.func, module, scope) == REGISTER_AUTOGRAD:
             operator = call.args[0] if call.args else _keyword(call, "op")
             of = None if operator is None else ast.unparse(operator).strip("'\"")
-            yield self._named(call, 1, "backward", module, scope, Kind.TORCH_LIBRARY, of)
+            yield self._named(site, 1, "backward", Kind.TORCH_LIBRARY, of)
         elif isinstance(call.func, ast.Attribute) and call.func.attr == "register_autograd":
             made = self._names.of(call.func.value, module, scope)
             if isinstance(made, Definition) and self._is_custom_op(made):
-                yield self._named(call, 0, "backward", module, scope, Kind.TORCH_LIBRARY, made.qualified)
+                yield self._named(site, 0, "backward", Kind.TORCH_LIBRARY, made.qualified)
 
-    def _named(
-        self, call: ast.Call, position: int, keyword: str, module: Module, scope: str, kind: Kind, of: str | None
-    ) -> Backward:
+    def _named(self, site: "_Site", position: int, keyword: str, kind: Kind, of: str | None) -> Backward:
         """The function that a call is given, where it is written; else the call itself."""
+        call, module, scope = site.call, site.module, site.scope
         given = call.args[position] if len(call.args) > position else _keyword(call, keyword)
         if isinstance(given, ast.Call) and self._names.of(given.func, module, scope) == PARTIAL and given.args:
             given = given.args[0]

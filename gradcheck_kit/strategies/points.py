@@ -48,19 +48,10 @@ def points(
     }
     if not arrays:
         raise UsageError("points() has nothing to draw; name the arrays with their axes, such as x=('n', 3)")
+    kinds, orders = _one_of("dtype", dtype, FLOATS), _one_of("layout", layout, (*LAID_OUT,))
     known = named_axes({name: domain.axes for name, domain in domains.items()})
-    plain = frozenset(name for name, value in arrays.items() if isinstance(value, tuple | list))
-    made = _lengths(lengths)
-    return _points(
-        arrays,
-        domains,
-        plain,
-        known,
-        _one_of("dtype", dtype, FLOATS),
-        _one_of("layout", layout, (*LAID_OUT,)),
-        scale,
-        made,
-    )
+    drawn = _lengths(lengths)
+    return _points(arrays, domains, kinds, orders, scale, st.fixed_dictionaries(dict.fromkeys(known, drawn)))
 
 
 def array(*lengths: Axis | Domain | Axes, **options: Any) -> st.SearchStrategy[NDArray]:
@@ -117,14 +108,12 @@ def _points(
     draw: st.DrawFn,
     arrays: Mapping[str, Any],
     domains: Mapping[str, Domain],
-    plain: frozenset[str],
-    known: list[str],
     dtype: Any,
     layout: Any,
     scale: Any,
-    lengths: st.SearchStrategy[int],
+    lengths: st.SearchStrategy[dict[str, int]],
 ) -> Point:
-    length = {name: draw(lengths) for name in known}
+    length = draw(lengths)
     kind, order, factor = (_drawn(draw, option) for option in (dtype, layout, scale))
     point: Point = {}
     for name, given in arrays.items():
@@ -133,7 +122,7 @@ def _points(
             continue
         held = domains[name]
         values = draw(held.values(held.axes.shape(length), held.axes.classes(length)))
-        values = values * factor if name in plain else values
+        values = values * factor if isinstance(given, tuple | list) else values
         point[name] = LAID_OUT[order](values.astype(kind) if values.dtype.kind == "f" else values)
     return point
 

@@ -65,16 +65,28 @@ class Function:
 
     @property
     def output(self) -> "Variable":
-        """What the call returned; during backward it is alive, because the graph above refers to it."""
+        """What the call returned; during backward it is alive, because the graph above refers to it.
+
+        Raises:
+            RuntimeError: nothing refers to it any more.
+        """
         output = self._output() if self._output is not None else None
         if output is None:
             raise RuntimeError(f"{type(self).__name__}: the output of this call is gone; keep the variable")
         return output
 
     def forward(self, *arrays: Array) -> Array:
-        """Compute the output array."""
+        """Compute the output array.
+
+        Raises:
+            NotImplementedError: a subclass lacks it.
+        """
         raise NotImplementedError(f"{type(self).__name__}: write forward(*arrays) -> array")
 
     def backward(self, cotangent: "Variable") -> Cotangents:
-        """Compute the inputs' cotangents from the output's."""
+        """Compute the inputs' cotangents from the output's.
+
+        Raises:
+            NotImplementedError: a subclass lacks it.
+        """
         raise NotImplementedError(f"{type(self).__name__}: write backward(cotangent) -> (one for each input,)")

@@ -92,7 +92,12 @@ def load(directory: str | Path | None = None, *, progress: Progress | None = Non
 
 
 def read_explicit(explicit: ExplicitDirectory, files: Sequence[ExpectedFile]) -> list[ByteArray]:
-    """Read all files from the directory that the user named, and from nowhere else."""
+    """Read all files from the directory that the user named, and from nowhere else.
+
+    Raises:
+        MNISTUnavailable: a file is not there, or cannot be read.
+        MNISTCorrupt: a file is not what was published.
+    """
     paths = {key: path for key in files if (path := find(explicit.path, key)) is not None}
     missing = [expected for expected in files if expected not in paths]
     if missing:

@@ -21,7 +21,7 @@ LAYERS = (
     {"sources", "illustration"},
     {"verdict", "report", "report_text", "literals", "record", "picture"},
     {"checks", "locate", "diagnose", "reproduction"},
-    {"provenance", "engine", "side_by_side"},
+    {"provenance", "preparation", "engine", "side_by_side"},
     {"exploration"},
     {"cases", "strategies"},
     {"render", "inventory"},
@@ -123,7 +123,7 @@ def adapters_reach_out(edge: Import) -> bool:
 
 
 def adapters_are_reached(edge: Import) -> bool:
-    above = ("engine", "exploration", "torch", "cli")
+    above = ("preparation", "engine", "exploration", "torch", "cli")
     allowed = ("gradcheck_kit.adapters", *(f"gradcheck_kit.{name}" for name in above), PLUGIN)
     return (
         under(edge.target, "gradcheck_kit.adapters")
