@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck_kit.differences.probe import at_most_typical, shrunk, signed_uniform, typical_size
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import FORMATS, Array, Arrays, Format, Library, copies_of, is_finite
+from gradcheck_kit.space import FORMATS, Array, Arrays, FloatVector, Format, Library, copies_of, is_finite
 from gradcheck_kit.subject import BudgetSpentError, Forward, Subject
 from gradcheck_kit.verdict import Verdict
 
@@ -119,6 +119,10 @@ class Examination:
 
     def elements(self, array: Array) -> int:
         return math.prod(self.library.shape(array))
+
+    def values(self, array: Array) -> FloatVector:
+        """An array of any library as NumPy float64 of the same shape."""
+        return self.library.numpy(self.library.vector(array)).reshape(self.library.shape(array))
 
     def pulled(self, point: Arrays, cotangents: Arrays) -> Gradients:
         """The pullback's gradients as arrays of their own: a backward may keep writing to what it returned."""

@@ -20,7 +20,6 @@ from gradcheck_kit.locate import (
 )
 from gradcheck_kit.locate.implied import READINGS
 from gradcheck_kit.report import Finding
-from gradcheck_kit.space import Array, FloatVector
 from gradcheck_kit.subject import BudgetSpentError
 from gradcheck_kit.verdict import Verdict
 
@@ -116,10 +115,7 @@ def surroundings(strike: Measurement) -> Surroundings:
     """The arrays around a strike, in NumPy."""
     ((name, _),) = strike.tangents.items()
     asked, library = strike.round, strike.round.examination.library
-
-    def values(array: Array) -> FloatVector:
-        return library.numpy(library.vector(array)).reshape(library.shape(array))
-
+    values = strike.round.examination.values
     integers = {n: a for n, a in asked.place.point.items() if library.dtype(a).lstrip("u").startswith("int")}
     return Surroundings(
         gradient=values(asked.backward.gradients[name]),

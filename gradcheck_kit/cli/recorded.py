@@ -13,7 +13,7 @@ from gradcheck_kit.engine import examine
 from gradcheck_kit.exploration.construction import Call, Construction
 from gradcheck_kit.exploration.demands import Demands
 from gradcheck_kit.exploration.structure import Example, NDArray
-from gradcheck_kit.exploration.trial import Trial, backward_raised, forward_works, pulled
+from gradcheck_kit.exploration.trial import Trial, backward_raised, failed_pull, forward_works
 from gradcheck_kit.report import Report
 from gradcheck_kit.space import copies_of
 from gradcheck_kit.subject import Subject, UsageError, in_words
@@ -115,13 +115,8 @@ def _first_call(construction: Construction, subject: Subject, call: Call, exampl
             raise
         except Exception as error:
             raise _unusable(f"the forward of {construction.title} raises", example.arrays, error) from error
-        try:
-            pulled(subject, outputs, seed)
-        except UsageError:
-            raise
-        except Exception as error:
-            return _told(backward_raised(construction.title, subject, example, seed, error, call))
-    return None
+        failed = failed_pull(construction, subject, outputs, example, seed, call)
+    return None if failed is None else _told(failed)
 
 
 def _told(trial: Trial) -> Report:

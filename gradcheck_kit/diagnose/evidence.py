@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,11 +76,7 @@ class Hypothesis:
 def probe_of(strike: Measurement) -> Probe:
     """The arrays of a strike."""
     ((name, tangent),) = strike.tangents.items()
-    asked, library = strike.round, strike.round.examination.library
-
-    def values(array: Any) -> Values:
-        return library.numpy(library.vector(array)).reshape(library.shape(array))
-
+    asked, values = strike.round, strike.round.examination.values
     others = [n for n in asked.backward.gradients if n != name]
     return Probe(
         seen=strike.seen.comparison,

@@ -101,12 +101,9 @@ def _tried(construction: Construction, example: Example, seed: int) -> Trial:
             outputs = dict(subject.forward(copies_of(subject.library, subject.point)))
         except Exception as error:
             return _raised(error, example)
-        try:
-            pulled(subject, outputs, seed)
-        except UsageError:
-            raise
-        except Exception as error:
-            return backward_raised(construction.title, subject, example, seed, error, call)
+        failed = failed_pull(construction, subject, outputs, example, seed, call)
+        if failed is not None:
+            return failed
     try:
         return replace(_judged(subject, construction, example, seed), call=call)
     except UsageError:
@@ -145,10 +142,18 @@ def _excuse(beside: Finding, wrong: Sequence[Finding]) -> str:
     return "edge of the domain" if beside.cause == "domain" else "kink"
 
 
-def pulled(subject: Subject, outputs: Mapping[str, Any], seed: int) -> None:
-    """One backward, to see whether it raises."""
-    cotangents = Examination(subject, outputs, np.random.default_rng(seed), 1.0).cotangents()
-    subject.pullback(copies_of(subject.library, subject.point), cotangents)
+def failed_pull(
+    construction: Construction, subject: Subject, outputs: Mapping[str, Any], example: Example, seed: int, call: Call
+) -> Trial | None:
+    """One backward, to see whether it raises; None where it returns."""
+    try:
+        cotangents = Examination(subject, outputs, np.random.default_rng(seed), 1.0).cotangents()
+        subject.pullback(copies_of(subject.library, subject.point), cotangents)
+    except UsageError:
+        raise
+    except Exception as error:
+        return backward_raised(construction.title, subject, example, seed, error, call)
+    return None
 
 
 def forward_works(call: Call) -> bool:
