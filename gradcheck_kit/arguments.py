@@ -20,6 +20,11 @@ def as_integer(value: object, least: int | None = None) -> int | None:
     return number if least is None or number >= least else None
 
 
+def integer_in(text: str, least: int) -> int | None:
+    """The integer that is typed in plain digits; None where something else is, or it is below `least`."""
+    return as_integer(int(text), least) if text.isdecimal() else None
+
+
 def integer(name: str, value: object, least: int, otherwise: str = "") -> int:
     """An argument that is an integer, as Python's own.
 

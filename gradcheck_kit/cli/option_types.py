@@ -6,19 +6,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from gradcheck_kit.arguments import INTEGERS, integer_in
 from gradcheck_kit.destination import file_obstacle, folder_obstacle
 
 
 def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive integer")
-    return int(text)
+    return _integer(text, 1)
 
 
 def seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no non-negative integer")
-    return int(text)
+    return _integer(text, 0)
+
+
+def _integer(text: str, least: int) -> int:
+    found = integer_in(text, least)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {INTEGERS[least].removeprefix('a ')}")
+    return found
 
 
 def output(text: str) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck_kit.arguments import INTEGERS
+from gradcheck_kit.arguments import INTEGERS, integer_in
 from gradcheck_kit.destination import file_obstacle, written_twice
 from gradcheck_kit.pytest_plugin.marker import DEVICE
 
@@ -88,13 +88,9 @@ def _listed(part: str) -> list[str]:
 def _seed(config: pytest.Config) -> int:
     given = config.getoption("--gradcheck-seed")
     text = config.getini("gradcheck_seed") if given is None else given
-    if not str(text).strip():
-        return 0
-    try:
-        seed = int(text)
-    except ValueError:
-        seed = -1
-    if seed < 0:
+    typed = str(text).strip()
+    seed = integer_in(typed, 0) if typed else 0
+    if seed is None:
         raise pytest.UsageError(f"--gradcheck-seed: {text!r}; pass {INTEGERS[0]}")
     return seed
 

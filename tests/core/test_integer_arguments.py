@@ -12,7 +12,7 @@ import torch
 
 import gradcheck_kit as gk
 from gradcheck_kit import strategies
-from gradcheck_kit.arguments import INTEGERS
+from gradcheck_kit.arguments import INTEGERS, integer_in
 from gradcheck_kit.pytest_plugin.marker import MarkerError, marked
 from gradcheck_kit.torch import gradcheck
 
@@ -151,3 +151,11 @@ def test_a_seed_of_numpys_is_pasted_as_pythons_own() -> None:
 def test_the_seconds_of_a_budget_may_be_numpys(seconds: Any) -> None:
     assert type(gk.Budget(seconds=seconds).seconds) is float
     assert gk.Budget.of(seconds) == gk.Budget(seconds=float(seconds))
+
+
+@pytest.mark.parametrize(
+    ("typed", "least", "meant"),
+    [("0", 0, 0), ("17", 1, 17), ("0", 1, None), ("-1", 0, None), ("1_0", 0, None), ("1.0", 0, None), ("", 0, None)],
+)
+def test_an_integer_is_typed_in_plain_digits(typed: str, least: int, meant: int | None) -> None:
+    assert integer_in(typed, least) == meant

@@ -44,6 +44,8 @@ def test_a_marker_that_cannot_be_meant_is_an_error_of_collection_that_says_what_
         ("--gradcheck-device=gpu", "'gpu' is no device; pass a list such as cpu,cuda"),
         ("--gradcheck-device=", "names no device"),
         ("--gradcheck-seed=x", "'x'; pass a non-negative integer"),
+        ("--gradcheck-seed=1_0", "'1_0'; pass a non-negative integer"),
+        ("-ogradcheck_seed=-1", "'-1'; pass a non-negative integer"),
         ("-ogradcheck_modules=no_such_module", "there is no Python module 'no_such_module'"),
         ("-ogradcheck_modules=no_such_package.layers", "'no_such_package.layers' cannot be found"),
     ],
