@@ -23,6 +23,7 @@ from reference_impls.layers import (
     SoftmaxWithLoss,
     Tanh,
 )
+from tests.refusals import expect_refusal
 
 W = np.ones((4, 2, 3, 3))
 IMAGES = np.ones((2, 2, 5, 5))
@@ -228,7 +229,4 @@ def test_backward_before_forward_says_what_to_call(make: Callable[[], Any]) -> N
 def test_a_bad_call_says_what_came_what_belongs_and_what_to_type(
     bad_call: Callable[[], Any], error: type[Exception], words: list[str]
 ) -> None:
-    with pytest.raises(error) as caught:
-        bad_call()
-    for word in words:
-        assert word in str(caught.value)
+    expect_refusal(bad_call, error, words)
