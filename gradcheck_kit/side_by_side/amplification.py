@@ -9,28 +9,20 @@ error. A difference in the step itself is not excused, nor one that adds up over
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from gradcheck_kit.side_by_side.distance import distance, losses_apart
 from gradcheck_kit.side_by_side.envelope import drift
-from gradcheck_kit.side_by_side.given import handed
+from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.replay import Replay
-from gradcheck_kit.side_by_side.scene import Scene, attend, twin_of, undisturbed
+from gradcheck_kit.side_by_side.scene import Scene
 from gradcheck_kit.side_by_side.shadow import SAFETY, moved_by_an_ulp
 from gradcheck_kit.side_by_side.trace import largest
-from gradcheck_kit.side_by_side.trainee import Named, copied, offered
+from gradcheck_kit.side_by_side.trainee import Named
 
 DRAWS = 3
 GROWS = 2.0  # times, in one step: less is what differences of every step add up to
-
-
-class Place(NamedTuple):
-    """Where a step began or ended."""
-
-    loss: float
-    parameters: Named
 
 
 def amplified(scene: Scene, norm: float, left: tuple[bool, bool], grows: float = GROWS) -> bool:
@@ -51,21 +43,21 @@ def amplified(scene: Scene, norm: float, left: tuple[bool, bool], grows: float =
     return fine and (not left[1] or _loss(scene, again, moved))
 
 
-def _parameters(scene: Scene, norm: float, again: Place, moved: list[Place], grows: float) -> bool:
+def _parameters(scene: Scene, norm: float, again: Moment, moved: list[Moment], grows: float) -> bool:
     def apart(one: Named, other: Named) -> float:
         return distance(one, other, norm, scene.left_out).relative
 
     before, after = (apart(getattr(scene.reference, p), getattr(scene.candidate, p)) for p in ("before", "after"))
-    rounding = SAFETY * largest([apart(again.parameters, place.parameters) for place in moved])
+    rounding = SAFETY * largest([apart(again.after, place.after) for place in moved])
     # What the candidate's optimiser keeps may be that far off.
     right = max(rounding, before, drift(scene.unit_roundoff, scene.step))
-    if not apart(again.parameters, scene.candidate.after) <= right < math.inf:
+    if not apart(again.after, scene.candidate.after) <= right < math.inf:
         return False
     walked = rounding * math.sqrt(scene.step) >= after  # as much in every step would, in any direction
-    return walked or math.inf > apart(scene.reference.after, again.parameters) >= grows * before
+    return walked or math.inf > apart(scene.reference.after, again.after) >= grows * before
 
 
-def _loss(scene: Scene, again: Place, moved: list[Place]) -> bool:
+def _loss(scene: Scene, again: Moment, moved: list[Moment]) -> bool:
     """Both sides' parameters were within the law, so that a right loss of the candidate's own is no difference."""
     rounding = SAFETY * largest([abs(again.loss - place.loss) for place in moved])
     right = max(rounding, drift(scene.unit_roundoff, scene.step) * max(1.0, abs(again.loss)))
@@ -78,22 +70,10 @@ def _moved(scene: Scene) -> list[Named]:
     return [moved_by_an_ulp(scene.candidate.before, generator, scene.trainee.dtype) for _ in range(DRAWS)]
 
 
-def _remade(scene: Scene, start: Named) -> Place | None:
+def _remade(scene: Scene, start: Named) -> Moment | None:
     """The step as a copy of the reference makes it from there, with the reference's state; None if it has no copy.
 
     Not with the candidate's state, in which the difference may lie.
     """
-    twin = twin_of(scene.trainee)
-    if twin is None:
-        return None
-    state, load_state = scene.reference.state_before, offered(twin, "load_state")
-    if state is None or load_state is None:
-        twin.load(copied(start))
-    else:
-        load_state(copied(start), copied(state))
-    if scene.branches:
-        attend(twin, Replay(drift(scene.unit_roundoff, scene.step), scene.branches, scene.step))
-    with undisturbed(twin):
-        loss = twin.loss_and_gradients(handed(scene.inputs), handed(scene.labels))
-        (offered(twin, "step_again") or twin.step)()
-    return Place(loss, copied(twin.parameters()))
+    led = Replay(drift(scene.unit_roundoff, scene.step), scene.branches, scene.step) if scene.branches else None
+    return scene.remade(start, scene.reference.state_before, replay=led)

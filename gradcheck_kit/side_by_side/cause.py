@@ -29,13 +29,13 @@ class Hypothesis:
     """What the candidate's numbers would be if this were the cause.
 
     `predict` gives a tensor's numbers from its name, or None where it says nothing of that tensor. `number` is what was
-    fitted to the numbers; left out, the words tell the hypothesis apart.
+    fitted to the numbers, or what else tells the hypothesis apart; left out, the words do.
     """
 
     slug: str
     words: str
     predict: Callable[[str], Values | None]
-    number: float | None = None
+    number: float | str | None = None
 
 
 def fitting(hypotheses: Iterable[Hypothesis], seen: Named, without: Mapping[str, float], allowed: float) -> list[Cause]:
@@ -51,7 +51,8 @@ def fitting(hypotheses: Iterable[Hypothesis], seen: Named, without: Mapping[str,
         left = _left(hypothesis, seen)
         if left and all(left[n] <= min(SLACK * allowed, EXPLAINS * _finite(without[n])) for n in left):
             worst = max(left.values())
-            number = hypothesis.words if hypothesis.number is None else f"{hypothesis.number:.6g}"
+            number = hypothesis.words if hypothesis.number is None else hypothesis.number
+            number = number if isinstance(number, str) else f"{number:.6g}"
             told = f"{hypothesis.words}; that leaves {worst:.0e} of {_most(without)}"
             found.append(Cause(hypothesis.slug, told, number))
     return found

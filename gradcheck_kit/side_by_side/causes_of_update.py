@@ -1,43 +1,81 @@
 """Why did the candidate make another step from the same parameters, gradients and state?"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from gradcheck_kit.side_by_side.cause import Cause, Hypothesis, coarser_format, fitting, ratio
+from gradcheck_kit.side_by_side.changed_formulas import changed_formulas
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.rules import STEPS, Rule, of_parameter
 from gradcheck_kit.side_by_side.scene import Scene, relative
 from gradcheck_kit.side_by_side.stages import Apart
 from gradcheck_kit.side_by_side.trainee import Named, Values
 
+LEARNING_RATE, UPHILL = "learning-rate", "maximize"
 PLACES = 64.0  # unit roundoffs of the parameter
-EPS = (0.0, 1e-16, 1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
-RATES = (0.5, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
+DECAYS = (0.1, 0.05, 0.02, 0.01, 5e-3, 1e-3, 5e-4, 1e-4, 1e-5)
 
 
 def causes(scene: Scene) -> list[Cause]:
     """Every hypothesis that reproduces all parameters that are off, formulas with no free number first."""
-    expected, mine = scene.updated(), scene.candidate
-    after = scene.reference.after if expected is None else expected.after
-    u = scene.held_roundoff
-    steps = {n: mine.after[n] - mine.before[n] for n in after}
-    due = {n: np.asarray(after[n] - mine.before[n]) for n in after}
-    without = {n: relative(due[n], steps[n]) for n in after}
-    blur = {n: PLACES * u * (1 + _norm(mine.before[n]) / max(_norm(due[n]), 1e-300)) for n in after}
-    off = [n for n in after if not without[n] <= blur[n]]
+    mine, made = scene.candidate, Update.of(scene)
+    made = made or Update.beside(scene, scene.reference.after)
+    off = made.off
+    if not off:
+        return []
     broken = [n for n in off if not np.isfinite(mine.after[n]).all()]
     if broken:
         return [Cause("not-finite", f"{broken[0]} has NaN or ∞ after the step")]
-    if off and all(not np.any(steps[n]) for n in off):
+    if all(not np.any(made.steps[n]) for n in off):
         return [Cause("never-moves", f"{', '.join(off)} did not move, the reference's did")]
-    form = coarser_format([mine.after[n] for n in off], [after[n] for n in off]) if off else None
+    form = coarser_format([mine.after[n] for n in off], [mine.before[n] + made.due[n] for n in off])
     if form is not None:
         return [Cause("lower-precision", f"every parameter after the step is a {form} number; the reference's are not")]
-    seen = {n: steps[n] for n in off}
-    allowed = max((blur[n] for n in off), default=0.0)
-    return fitting(_hypotheses(scene, due, seen), seen, without, allowed)
+    seen = {n: made.steps[n] for n in off}
+    allowed = max(made.blur[n] for n in off)
+    found = fitting(_hypotheses(scene, made.due, seen), seen, made.without, allowed)
+    if len(off) == len(made.due):
+        return found
+    return [replace(cause, evidence=f"{cause.evidence}; only {', '.join(off)}") for cause in found]
+
+
+@dataclass(frozen=True)
+class Update:
+    """The candidate's update of each tensor, beside the one that was due.
+
+    Attributes:
+        steps, due: the change that the candidate made, and that the reference makes of the same.
+        without: how far the one is from the other, relative.
+        blur: what rounding explains of that.
+    """
+
+    steps: Named
+    due: Named
+    without: dict[str, float]
+    blur: dict[str, float]
+
+    @classmethod
+    def of(cls, scene: Scene) -> "Update | None":
+        """Beside the reference's own of the candidate's parameters; None if it cannot make that."""
+        expected = scene.updated()
+        return None if expected is None else cls.beside(scene, expected.after)
+
+    @classmethod
+    def beside(cls, scene: Scene, after: Named) -> "Update":
+        """Beside the one that leads to these parameters."""
+        mine = scene.candidate
+        steps = {n: mine.after[n] - mine.before[n] for n in after}
+        due = {n: np.asarray(after[n] - mine.before[n]) for n in after}
+        without = {n: relative(due[n], steps[n]) for n in after}
+        places = {n: 1 + _norm(mine.before[n]) / max(_norm(due[n]), 1e-300) for n in after}
+        return cls(steps, due, without, {n: PLACES * scene.held_roundoff * places[n] for n in after})
+
+    @property
+    def off(self) -> list[str]:
+        """The tensors in which rounding does not explain the difference."""
+        return [n for n, apart in self.without.items() if not apart <= self.blur[n]]
 
 
 def _norm(values: Values) -> float:
@@ -48,8 +86,8 @@ def _hypotheses(scene: Scene, due: Named, seen: Named) -> Iterator[Hypothesis]:
     rule, mine = scene.rule, scene.candidate
     if rule is not None and mine.gradients is not None:
         state = _state(scene)
-        changed = [*_changed(rule), *_with_another_number(rule)]
-        refuted = [held for held in changed if not _held_before(held[2], scene)]
+        changed = [*changed_formulas(rule)]
+        refuted = [held for held in changed if not (scene.later or _held_before(held[2], scene))]
         for slug, words, other in changed:
             if (slug, words, other) not in refuted:
                 yield Hypothesis(slug, words, _stepping(other, mine, mine.gradients, state, scene.step))
@@ -63,11 +101,21 @@ def _hypotheses(scene: Scene, due: Named, seen: Named) -> Iterator[Hypothesis]:
                 yield Hypothesis("state-lost", words, _stepping(rule, mine, mine.gradients, {}, step))
         for slug, words, other in refuted:
             told = f"{words}, from this step on"
-            yield Hypothesis(slug, told, _stepping(other, mine, mine.gradients, state, scene.step))
-        yield from _with_another_decay(rule, mine, due, seen)
+            yield Hypothesis(slug, told, _stepping(other, mine, mine.gradients, state, scene.step), words)
+    yield from _with_another_decay(scene, due, seen)
+    yield from _of_sign(scene)
     factor = ratio([due[n] for n in seen], seen.values())
     told = f"the step of {', '.join(seen)} is {factor:.10g} × the reference's"
-    yield Hypothesis("learning-rate", told, lambda n: factor * due[n], factor)
+    yield Hypothesis(LEARNING_RATE if factor > 0 else UPHILL, told, lambda n: factor * due[n], factor)
+
+
+def _of_sign(scene: Scene) -> Iterator[Hypothesis]:
+    """The reference's own optimiser on the gradients with the other sign, whatever its formula is."""
+    gradients = scene.candidate.gradients
+    turned = None if gradients is None else scene.updated_by({n: np.asarray(-g) for n, g in gradients.items()})
+    if turned is not None:
+        told = "it goes up the gradient: the step that the reference makes of it with the other sign"
+        yield Hypothesis(UPHILL, told, _change(turned))
 
 
 def _state(scene: Scene) -> Named:
@@ -114,83 +162,25 @@ def _count(state: Named, name: str, step: int) -> int:
     return step if not kept or of_parameter(state, name) else 1
 
 
-def _changed(rule: Rule) -> Iterator[tuple[str, str, Rule]]:
-    """The reference's formula with one thing done otherwise."""
-    if rule.weight_decay:
-        yield "weight-decay-missing", "it is the step without weight decay", replace(rule, weight_decay=0.0)
-        turned = replace(rule, decoupled=not rule.decoupled)
-        if rule.decoupled:
-            yield "weight-decay-coupled", "weight decay is in the gradient, not beside the step", turned
-        else:
-            yield "weight-decay-decoupled", "weight decay is beside the step, not in the gradient", turned
-        for factor in (2.0, 0.5):
-            more = replace(rule, weight_decay=factor * rule.weight_decay)
-            yield "weight-decay", f"weight decay is {more.weight_decay:g}, not {rule.weight_decay:g}", more
-    yield from {"SGD": _changed_sgd, "Adam": _changed_adam, "RMSProp": _changed_rmsprop}[rule.kind](rule)
-
-
-def _changed_sgd(rule: Rule) -> Iterator[tuple[str, str, Rule]]:
-    if not rule.momentum:
-        return
-    if not rule.nesterov:
-        damped = replace(rule, dampening=rule.momentum)
-        yield "dampening", f"the gradient enters the velocity times 1 - {rule.momentum:g}", damped
-        told = f"every gradient, the first too, enters the velocity times 1 - {rule.momentum:g}"
-        yield "dampening", told, damped.having("first step dampened")
-    plain = "it is the step along the velocity, without looking ahead" if rule.nesterov else "it is Nesterov's step"
-    yield "nesterov", plain, replace(rule, nesterov=not rule.nesterov)
-    yield "nesterov", "it looks ahead twice: g + μ(g + μv)", rule.having("momentum twice")
-    yield "nesterov", "it looks ahead from the velocity: v + μv, not g + μv", rule.having("velocity for gradient")
-    yield "momentum", "it is the step without momentum", replace(rule, momentum=0.0, nesterov=False)
-
-
-def _changed_adam(rule: Rule) -> Iterator[tuple[str, str, Rule]]:
-    neither = "neither average is corrected for starting at zero"
-    yield "bias-correction", neither, rule.having("mean uncorrected", "square uncorrected")
-    yield "bias-correction", "the mean is not corrected for starting at zero", rule.having("mean uncorrected")
-    yield "bias-correction", "the mean square is not corrected for starting at zero", rule.having("square uncorrected")
-    yield "eps-place", "eps is inside the root", rule.having("eps inside")
-    yield "eps-place", "eps is added before the correction", rule.having("eps before correction")
-    yield "step-count", "the corrections count one step too many", rule.having("one step ahead")
-    yield "betas", "the two betas are exchanged", replace(rule, betas=rule.betas[::-1])
-
-
-def _changed_rmsprop(rule: Rule) -> Iterator[tuple[str, str, Rule]]:
-    yield "eps-place", "eps is inside the root", rule.having("eps inside")
-    yield "bias-correction", "the mean square is corrected for starting at zero", rule.having("square corrected")
-
-
-def _with_another_number(rule: Rule) -> list[tuple[str, str, Rule]]:
-    """Hyperparameters at other usual values."""
-    changed: list[tuple[str, str, Rule]] = []
-    if rule.kind != "SGD":
-        changed += [("eps", f"eps is {e:g}, not {rule.eps:g}", replace(rule, eps=e)) for e in EPS if e != rule.eps]
-    if rule.kind == "RMSProp":
-        changed += [
-            ("alpha", f"alpha is {a:g}, not {rule.alpha:g}", replace(rule, alpha=a)) for a in _rates(rule.alpha)
-        ]
-    if rule.kind == "Adam":
-        one, two = rule.betas
-        changed += [("betas", f"beta1 is {b:g}, not {one:g}", replace(rule, betas=(b, two))) for b in _rates(one)]
-        changed += [("betas", f"beta2 is {b:g}, not {two:g}", replace(rule, betas=(one, b))) for b in _rates(two)]
-    if rule.kind == "SGD" and rule.momentum:
-        rates = _rates(rule.momentum)
-        changed += [("momentum", f"momentum is {m:g}, not {rule.momentum:g}", replace(rule, momentum=m)) for m in rates]
-    return changed
-
-
-def _rates(present: float) -> list[float]:
-    return [rate for rate in RATES if rate != present]
-
-
-def _with_another_decay(rule: Rule, mine: Moment, due: Named, seen: Named) -> Iterator[Hypothesis]:
-    """Decay that the reference has not: the step is longer by λ·lr·p; only of a formula linear in the gradient."""
-    before = mine.before
+def _with_another_decay(scene: Scene, due: Named, seen: Named) -> Iterator[Hypothesis]:
+    """Decay beside the step, or in its gradient, that the reference has not of these tensors, or that it alone has."""
+    before, rule = scene.candidate.before, scene.rule
     shrink = ratio([before[n] for n in seen], [seen[n] - due[n] for n in seen])
-    told = f"the parameters shrink by {-shrink:.6g} in a step beside the reference's"
-    yield Hypothesis(
-        "weight-decay", f"{told} (lr × {-shrink / rule.lr:.6g})", lambda n: due[n] + shrink * before[n], shrink
-    )
+    slug, more = ("weight-decay", "more") if shrink < 0 else ("weight-decay-missing", "less")
+    share = "" if rule is None else f" (lr × {abs(shrink) / rule.lr:.6g})"
+    told = f"the parameters shrink by {abs(shrink):.6g} {more} in a step than the reference's{share}"
+    yield Hypothesis(slug, told, lambda n: due[n] + shrink * before[n], shrink)
+    gradients = scene.candidate.gradients
+    for decay in () if gradients is None else (*DECAYS, *(-d for d in DECAYS)):
+        decayed = scene.updated_by({n: g + decay * before[n] if n in seen else g for n, g in (gradients or {}).items()})
+        if decayed is not None:
+            slug, more = ("weight-decay", "more") if decay > 0 else ("weight-decay-missing", "less")
+            told = f"its gradient has {abs(decay):g} × p {more} than the one that is told"
+            yield Hypothesis(slug, told, _change(decayed), decay)
+
+
+def _change(made: Moment) -> Callable[[str], Values]:
+    return lambda name: np.asarray(made.after[name] - made.before[name])
 
 
 def causes_of_state(scene: Scene, first: Apart) -> list[Cause]:

@@ -13,7 +13,9 @@ from gradcheck_kit.side_by_side import (
     causes_of_update,
 )
 from gradcheck_kit.side_by_side.cause import Cause
+from gradcheck_kit.side_by_side.causes_of_update import LEARNING_RATE, UPHILL
 from gradcheck_kit.side_by_side.divergence import Divergence
+from gradcheck_kit.side_by_side.rules import STEPS
 from gradcheck_kit.side_by_side.scene import Scene
 from gradcheck_kit.side_by_side.stages import Apart, first_apart
 from gradcheck_kit.side_by_side.trainee import Named
@@ -28,11 +30,13 @@ CAUSES: dict[str, Callable[[Scene, Apart], list[Cause]]] = {
     "parameters": lambda scene, first: causes_of_update.causes(scene),
 }
 
+UNTESTED = "no other step has tested it"
+
 
 def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Cause]]:
     """The same divergence with its stage, tensor and cause, as far as the two sides offer what shows them.
 
-    Also returns every cause that fits: where there are several, `confirmed` may tell them apart in the next step.
+    Also returns every cause that fits: `confirmed` tests them on the next step.
     """
     if not _finite(scene.reference.loss, scene.reference.after):
         told = f"the reference itself is not finite (loss {scene.reference.loss}): train with a smaller learning rate"
@@ -54,22 +58,53 @@ def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Ca
 
 
 def confirmed(divergence: Divergence, causes: list[Cause], scene: Scene) -> Divergence:
-    """The same with those causes alone that explain the next step too; as it was where none or all of them do."""
-    if scene.candidate.state_before is None:
-        return divergence
-    again = {(cause.slug, cause.number) for cause in causes_of_update.causes(scene)}
-    left = [cause for cause in causes if (cause.slug, cause.number) in again]
-    if not left:
-        return divergence
-    named = _named(divergence, left)
+    """The same with those causes alone that explain the next step too, which may be none.
+
+    As it was where the next step cannot be compared, or is right: what acted in one step alone cannot be asked again.
+    """
+    update = causes_of_update.Update.of(scene)
+    if update is None or not update.off:
+        told = "the step after is right" if update is not None else UNTESTED
+        return replace(divergence, evidence=f"{divergence.evidence}; {told}")
+    again = causes_of_update.causes(scene)
+    left = [cause for cause in causes if _holds(cause, again, scene)]
+    varying = [] if left or not _keep_alike(scene) else [c for c in again if c.slug == LEARNING_RATE]
+    left += [cause for cause in causes if varying and cause.slug == LEARNING_RATE]
     gone = dict.fromkeys(cause.slug for cause in causes if cause.slug not in {kept.slug for kept in left})
-    told = f"; {', '.join(gone)} would too, but does not explain the step after" if gone else ""
+    if not left:
+        told = f"{', '.join(gone)} would explain this step, but not the one after: no usual cause explains both"
+        return replace(divergence, cause=None, evidence=told)
+    named = _named(divergence, left)
+    told = f"; in the step after, {varying[0].number}" if varying else ""
+    told += f"; {', '.join(gone)} would too, but does not explain the step after" if gone else ""
     return replace(named, evidence=named.evidence + told)
 
 
-def ambiguous(divergence: Divergence, causes: list[Cause]) -> bool:
-    """Whether several causes explain the update, and the next step may refute some."""
-    return divergence.stage == "update" and len({cause.slug for cause in causes}) > 1
+def _holds(cause: Cause, again: list[Cause], scene: Scene) -> bool:
+    """Whether this cause explains the later step by the same number, or could not be asked."""
+    if not cause.number:
+        return True  # a fact of the step, nothing that was learnt from it
+    if scene.candidate.state_before is None and cause.slug not in (LEARNING_RATE, UPHILL):
+        return True  # it may keep something else, which it does not tell
+    return any((other.slug, other.number) == (cause.slug, cause.number) for other in again)
+
+
+def _keep_alike(scene: Scene) -> bool:
+    """Whether the two optimisers keep the same kinds of arrays, as far as both tell: then one may have a schedule."""
+    told = [side.state_after for side in (scene.candidate, scene.reference)]
+    return None in told or len({frozenset((state or {}).keys()) - {STEPS} for state in told}) == 1
+
+
+def testable(divergence: Divergence, causes: list[Cause]) -> bool:
+    """Whether the next step may refute some of these, which were learnt from the numbers of an update."""
+    return divergence.stage in ("update", "parameters") and any(cause.number for cause in causes)
+
+
+def told(divergence: Divergence | None, causes: list[Cause]) -> Divergence | None:
+    """The same, with a word on causes that the next step, which there was not yet, might have refuted."""
+    if divergence is None or not causes:
+        return divergence
+    return replace(divergence, evidence=f"{divergence.evidence}; {UNTESTED}")
 
 
 def _named(divergence: Divergence, causes: list[Cause]) -> Divergence:

@@ -124,19 +124,47 @@ class Scene:
         From the reference's state, which was equal until now; from the candidate's in a step after the first that
         differs, and where the gradients have fewer digits than it.
         """
-        mine, twin = self.candidate, twin_of(self.trainee)
+        mine, state = self.candidate, self._state_before()
+        if state is None or (mine.gradients is None and not self.later):
+            return None
+        return self.remade(mine.before, state, mine.gradients)
+
+    def updated_by(self, gradients: Named) -> Moment | None:
+        """As `updated`, by these gradients in place of the candidate's."""
         state = self._state_before()
-        if twin is None or mine.gradients is None or state is None:
+        return None if state is None else self.remade(self.candidate.before, state, gradients)
+
+    def remade(
+        self, start: Named, state: Named | None, gradients: Named | None = None, replay: Replay | None = None
+    ) -> Moment | None:
+        """The step as a copy of the reference makes it from there; None if it cannot be copied or put there.
+
+        Args:
+            start, state: the parameters, and the optimiser's state; None where the reference tells none, whose copy
+                then has the one of after the step.
+            gradients: what to update by; None for those of this batch at these parameters.
+            replay: the decisions that the forward follows.
+        """
+        twin = twin_of(self.trainee)
+        if twin is None:
             return None
-        load_state, set_gradients, state_of = (offered(twin, m) for m in ("load_state", "set_gradients", "state"))
-        if None in (load_state, set_gradients, state_of):
+        load_state, set_gradients, told = (offered(twin, m) for m in ("load_state", "set_gradients", "state"))
+        if gradients is not None and (state is None or None in (load_state, set_gradients, told)):
             return None
-        load_state(copied(mine.before), copied(state))
-        set_gradients(copied(mine.gradients))
-        (offered(twin, "step_again") or twin.step)()
-        return Moment(
-            mine.before, copied(twin.parameters()), mine.loss, mine.gradients, state, copied(state_of() or {})
-        )
+        if state is None or load_state is None:
+            twin.load(copied(start))
+        else:
+            load_state(copied(start), copied(state))
+        attend(twin, replay)
+        loss = self.candidate.loss
+        with undisturbed(twin):
+            if gradients is None:
+                loss = twin.loss_and_gradients(handed(self.inputs), handed(self.labels))
+            else:
+                set_gradients(copied(gradients))
+            (offered(twin, "step_again") or twin.step)()
+        after = None if told is None else copied(told() or {})
+        return Moment(start, copied(twin.parameters()), loss, gradients, state, after)
 
     def _state_before(self) -> Named | None:
         own, theirs = self.candidate.state_before, self.reference.state_before
@@ -145,7 +173,8 @@ class Scene:
         # A plain SGD may have none, and then not count its steps; few count those of each parameter.
         wanted = {key for key in theirs if "/" in key and not key.endswith(f"/{STEPS}")}
         if own is None or not wanted <= set(own):
-            return None if wanted else theirs
+            # Where it keeps other things, or tells none: that of the reference, which has made only right steps.
+            return theirs if self.later or not wanted else None
         return {**theirs, **{key: own[key] for key in theirs if key in own}}
 
     def spread(self, draws: int = 3) -> Moment | None:

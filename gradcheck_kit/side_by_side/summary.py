@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.diagnosis import told
 from gradcheck_kit.side_by_side.digits import Digits
 from gradcheck_kit.side_by_side.distance import distance, losses_apart
 from gradcheck_kit.side_by_side.each_step import undecided
@@ -34,7 +35,7 @@ def summary(
         max_distance=largest(trace.drift),
         worst_of_law=largest(law.tolist()),
         max_difference={name: largest(values) for name, values in trace.tensor_drift.items()},
-        divergence=trace.divergence,
+        divergence=told(trace.divergence, trace.open),
         losses=losses,
         drift=np.array(trace.drift),
         allowed=np.array(trace.allowed),

@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck_kit.side_by_side.amplification import GROWS, amplified
 from gradcheck_kit.side_by_side.buffers import EVIDENCE, STAGE, buffers_of, furthest, not_compared
 from gradcheck_kit.side_by_side.checkpoint import restored_sides, state_of_sides
-from gradcheck_kit.side_by_side.diagnosis import ambiguous, confirmed, explained
+from gradcheck_kit.side_by_side.diagnosis import confirmed, explained, testable
 from gradcheck_kit.side_by_side.digits import Digits
 from gradcheck_kit.side_by_side.distance import Distance, distance, losses_apart
 from gradcheck_kit.side_by_side.divergence import Divergence
@@ -224,11 +224,11 @@ class TrainingRun:
                 self._diverged(step, found.tensor, found.apart, found.allowed)
 
     def _explain(self, known: Divergence | None, step: int, inputs: Values, labels: Values) -> None:
-        """Look at the first step that differs, and where that leaves several causes, at the one after."""
+        """Look at the first step that differs, and test what was learnt from it on the one after."""
         first, trace = self.trace.divergence, self.trace
         if known is None and first is not None:
             trace.divergence, causes = explained(first, self._scene(step, inputs, labels))
-            trace.open = causes if ambiguous(trace.divergence, causes) else []
+            trace.open = causes if testable(trace.divergence, causes) else []
         elif known is not None and trace.open:
             scene = replace(self._scene(step, inputs, labels), later=True)
             trace.divergence, trace.open = confirmed(known, trace.open, scene), []
