@@ -38,17 +38,25 @@ class Hypothesis:
     number: float | str | None = None
 
 
-def fitting(hypotheses: Iterable[Hypothesis], seen: Named, without: Mapping[str, float], allowed: float) -> list[Cause]:
+def fitting(
+    hypotheses: Iterable[Hypothesis],
+    seen: Named,
+    without: Mapping[str, float],
+    allowed: float,
+    apart: Callable[[str, Values, Values], float],
+) -> list[Cause]:
     """The hypotheses that reproduce every tensor of `seen`, in their order.
 
     Args:
+        hypotheses: what may be.
         seen: the candidate's tensors that are off.
         without: how far each of them is from the reference, relative.
         allowed: what rounding explains of it.
+        apart: how far two values of a tensor are from one another, relative, in what counts of it.
     """
     found = []
     for hypothesis in hypotheses:
-        left = _left(hypothesis, seen)
+        left = _left(hypothesis, seen, apart)
         if left and all(left[n] <= min(SLACK * allowed, EXPLAINS * _finite(without[n])) for n in left):
             worst = max(left.values())
             number = hypothesis.words if hypothesis.number is None else hypothesis.number
@@ -58,14 +66,16 @@ def fitting(hypotheses: Iterable[Hypothesis], seen: Named, without: Mapping[str,
     return found
 
 
-def _left(hypothesis: Hypothesis, seen: Named) -> dict[str, float] | None:
+def _left(
+    hypothesis: Hypothesis, seen: Named, apart: Callable[[str, Values, Values], float]
+) -> dict[str, float] | None:
     left = {}
     for name, values in seen.items():
         predicted = hypothesis.predict(name)
         if predicted is None or predicted.shape != values.shape:
             return None
         with np.errstate(all="ignore"):
-            left[name] = relative(values, predicted)
+            left[name] = apart(name, values, predicted)
     return left
 
 

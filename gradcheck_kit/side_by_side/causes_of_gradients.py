@@ -16,7 +16,7 @@ CLIP_EPS = 1e-6
 def causes(scene: Scene, first: Apart) -> list[Cause]:
     """Every hypothesis that reproduces all the gradients that are off."""
     mine, theirs = scene.candidate.gradients or {}, scene.reference.gradients or {}
-    without = {n: relative(theirs[n], mine[n]) for n in theirs}
+    without = {n: scene.apart(n, theirs[n], mine[n]) for n in theirs}
     off = {n: mine[n] for n in theirs if n == first.tensor or not without[n] <= 8 * first.allowed}
     broken = [n for n in off if not np.isfinite(off[n]).all()]
     if broken:
@@ -28,7 +28,7 @@ def causes(scene: Scene, first: Apart) -> list[Cause]:
     if form is not None:
         return [Cause("lower-precision", f"every gradient that is off is a {form} number; the reference's are not")]
     spans = {n: without[n] for n in off}
-    found = fitting(_hypotheses(scene, off, theirs), off, spans, first.allowed)
+    found = fitting(_hypotheses(scene, off, theirs), off, spans, first.allowed, scene.apart)
     return found or list(_of_part(dict.fromkeys([first.tensor, *off]), off, theirs, first.allowed))
 
 

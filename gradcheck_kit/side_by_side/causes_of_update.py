@@ -35,7 +35,7 @@ def causes(scene: Scene) -> list[Cause]:
         return [Cause("lower-precision", f"every parameter after the step is a {form} number; the reference's are not")]
     seen = {n: made.steps[n] for n in off}
     allowed = max(made.blur[n] for n in off)
-    found = fitting(_hypotheses(scene, made.due, seen), seen, made.without, allowed)
+    found = fitting(_hypotheses(scene, made.due, seen), seen, made.without, allowed, scene.apart)
     if len(off) == len(made.due):
         return found
     return [replace(cause, evidence=f"{cause.evidence}; only {', '.join(off)}") for cause in found]
@@ -68,7 +68,7 @@ class Update:
         mine = scene.candidate
         steps = {n: mine.after[n] - mine.before[n] for n in after}
         due = {n: np.asarray(after[n] - mine.before[n]) for n in after}
-        without = {n: relative(due[n], steps[n]) for n in after}
+        without = {n: scene.apart(n, due[n], steps[n]) for n in after}
         places = {n: 1 + _norm(mine.before[n]) / max(_norm(due[n]), 1e-300) for n in after}
         return cls(steps, due, without, {n: PLACES * scene.held_roundoff * places[n] for n in after})
 
@@ -104,7 +104,7 @@ def _hypotheses(scene: Scene, due: Named, seen: Named) -> Iterator[Hypothesis]:
             yield Hypothesis(slug, told, _stepping(other, mine, mine.gradients, state, scene.step), words)
     yield from _with_another_decay(scene, due, seen)
     yield from _of_sign(scene)
-    factor = ratio([due[n] for n in seen], seen.values())
+    factor = ratio(*([scene.counted(n, made[n]) for n in seen] for made in (due, seen)))
     told = f"the step of {', '.join(seen)} is {factor:.10g} × the reference's"
     yield Hypothesis(LEARNING_RATE if factor > 0 else UPHILL, told, lambda n: factor * due[n], factor)
 
@@ -165,17 +165,18 @@ def _count(state: Named, name: str, step: int) -> int:
 def _with_another_decay(scene: Scene, due: Named, seen: Named) -> Iterator[Hypothesis]:
     """Decay beside the step, or in its gradient, that the reference has not of these tensors, or that it alone has."""
     before, rule = scene.candidate.before, scene.rule
-    shrink = ratio([before[n] for n in seen], [seen[n] - due[n] for n in seen])
-    slug, more = ("weight-decay", "more") if shrink < 0 else ("weight-decay-missing", "less")
+    more = {n: seen[n] - due[n] for n in seen}
+    shrink = ratio(*([scene.counted(n, made[n]) for n in seen] for made in (before, more)))
+    slug, beside = ("weight-decay", "more") if shrink < 0 else ("weight-decay-missing", "less")
     share = "" if rule is None else f" (lr × {abs(shrink) / rule.lr:.6g})"
-    told = f"the parameters shrink by {abs(shrink):.6g} {more} in a step than the reference's{share}"
+    told = f"the parameters shrink by {abs(shrink):.6g} {beside} in a step than the reference's{share}"
     yield Hypothesis(slug, told, lambda n: due[n] + shrink * before[n], shrink)
     gradients = scene.candidate.gradients
     for decay in () if gradients is None else (*DECAYS, *(-d for d in DECAYS)):
         decayed = scene.updated_by({n: g + decay * before[n] if n in seen else g for n, g in (gradients or {}).items()})
         if decayed is not None:
-            slug, more = ("weight-decay", "more") if decay > 0 else ("weight-decay-missing", "less")
-            told = f"its gradient has {abs(decay):g} × p {more} than the one that is told"
+            slug, beside = ("weight-decay", "more") if decay > 0 else ("weight-decay-missing", "less")
+            told = f"its gradient has {abs(decay):g} × p {beside} than the one that is told"
             yield Hypothesis(slug, told, _change(decayed), decay)
 
 

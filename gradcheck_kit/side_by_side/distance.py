@@ -4,12 +4,16 @@ Over a run that norm is the largest so far: a weight that comes near zero keeps 
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from gradcheck_kit.side_by_side.trainee import Named
+
+Masks = Mapping[str, npt.NDArray[np.bool_]]
+"""By tensor, in its shape: which elements are meant; of a tensor that is not there, none."""
 
 
 class Distance(NamedTuple):
@@ -18,12 +22,12 @@ class Distance(NamedTuple):
     Attributes:
         apart: ‖ΔW‖ of each tensor.
         norm: ‖W‖ of all tensors of the first side together, or the larger one that it had before.
-        left_out: tensors that do not count in `relative`.
+        counted: ‖ΔW‖ of the elements that count of each tensor that has any.
     """
 
     apart: dict[str, float]
     norm: float
-    left_out: frozenset[str] = frozenset()
+    counted: dict[str, float]
 
     @property
     def relative(self) -> float:
@@ -31,14 +35,9 @@ class Distance(NamedTuple):
         return ratio_of_norms(math.hypot(*self.counted.values()), self.norm)
 
     @property
-    def counted(self) -> dict[str, float]:
-        """‖ΔW‖ of each tensor that counts."""
-        return {name: apart for name, apart in self.apart.items() if name not in self.left_out}
-
-    @property
     def furthest(self) -> str:
-        """The tensor that is furthest apart of those that count; one that is no number before all others."""
-        return max(self.counted, key=lambda name: math.inf if math.isnan(self.apart[name]) else self.apart[name])
+        """The tensor that is furthest apart in what counts; one that is no number before all others."""
+        return max(self.counted, key=lambda name: math.inf if math.isnan(self.counted[name]) else self.counted[name])
 
     def relative_of(self, name: str) -> float:
         """‖ΔW‖ of one tensor ÷ ‖W‖ of all."""
@@ -56,22 +55,27 @@ def ratio_of_norms(apart: float, norm: float) -> float:
     return apart / norm
 
 
-def distance(one: Named, other: Named, largest: float = 0.0, left_out: frozenset[str] = frozenset()) -> Distance:
+def distance(one: Named, other: Named, largest: float = 0.0, left_out: Masks | None = None) -> Distance:
     """The distance of `other` from `one`, which have the same names and shapes.
 
     Args:
         one, other: the two sides' parameters.
         largest: the largest norm that `one` has had in the run so far; a smaller one now is not divided by.
-        left_out: tensors that are to be told, but not to count.
+        left_out: elements that are to be told, but not to count.
     """
-    apart = {}
+    apart, counted = {}, {}
     squares = 0.0
     for name, values in one.items():
         mine = np.asarray(values, dtype=np.float64).ravel()
         difference = mine - np.asarray(other[name], dtype=np.float64).ravel()
         apart[name] = float(np.sqrt(difference @ difference))
+        counts = None if left_out is None or name not in left_out else ~left_out[name].ravel()
+        if counts is None:
+            counted[name] = apart[name]
+        elif counts.any():
+            counted[name] = float(np.linalg.norm(difference[counts]))
         squares += float(mine @ mine)
-    return Distance(apart, max(largest, float(np.sqrt(squares))), left_out)
+    return Distance(apart, max(largest, float(np.sqrt(squares))), counted)
 
 
 def losses_apart(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:

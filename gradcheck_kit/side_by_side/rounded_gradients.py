@@ -1,19 +1,24 @@
-"""Which tensors have a gradient that is nothing but rounding?
+"""Which elements have a gradient that is nothing but rounding?
 
-A bias before a batch norm changes no output, so that its exact gradient is zero, and what a program computes is the
-rounding of its sums. An optimiser that divides by the gradient's size makes whole steps of that, in any direction: such
-a tensor differs between any two right programs. Two copies of one program that only round otherwise tell it from
-others: their gradients of it have nothing in common.
+A bias before a batch norm changes no output, nor does the bias of an attention's keys: the exact gradient is zero, and
+what a program computes is the rounding of its sums. An optimiser that divides by the gradient's size makes whole steps
+of that, in any direction: such elements differ between any two right programs. Two copies of one program that only
+round otherwise tell them from others: a tensor that is all rounding has gradients with nothing in common, and an
+element that is, beside others that are not, is no larger than what the two differ by, and than the last places of all
+gradients together.
 """
 
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
+from gradcheck_kit.side_by_side.distance import Masks
 from gradcheck_kit.side_by_side.trainee import Named
 
 ALL_ROUNDING = 0.1  # of its size: that far a gradient moves with one unit in the last place of the parameters
+LAST_PLACES = 16.0  # unit roundoffs of the norm of all gradients: the keys' bias was seen at 0.02
 
 
 @dataclass
@@ -21,23 +26,54 @@ class Gradients:
     """Those of two copies of one program, over the steps so far.
 
     Attributes:
-        squares: by tensor, the sums over steps of ‖g − g'‖² and of ‖g‖².
+        apart: by tensor, the sum over steps of ‖g − g'‖².
+        squares: by tensor, the sums over steps of the squares of each element of g.
+        steps: how many there were.
     """
 
-    squares: dict[str, list[float]] = field(default_factory=dict)
+    apart: dict[str, float] = field(default_factory=dict)
+    squares: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    steps: int = 0
 
     def add(self, one: Named, other: Named) -> None:
         """One step's; tensors that only one side tells are not counted."""
+        self.steps += 1
         for name in (name for name in one if name in other):  # in their order: a run that is taken up again ends alike
-            mine, theirs = (np.asarray(side[name], np.float64).ravel() for side in (one, other))
-            held = self.squares.setdefault(name, [0.0, 0.0])
+            mine, theirs = (np.asarray(side[name], np.float64) for side in (one, other))
             with np.errstate(over="ignore", invalid="ignore"):
-                held[0] += float((mine - theirs) @ (mine - theirs))
-                held[1] += float(mine @ mine)
+                difference = (mine - theirs).ravel()
+                self.apart[name] = self.apart.get(name, 0.0) + float(difference @ difference)
+                self.squares[name] = self.squares.get(name, 0.0) + mine * mine
 
-    @property
-    def rounding(self) -> frozenset[str]:
-        """The tensors that are all rounding; none where there is no other: then the program itself may be random."""
-        found = {name for name, (apart, size) in self.squares.items() if apart > ALL_ROUNDING**2 * size}
-        finite = {name for name in found if math.isfinite(self.squares[name][0])}
-        return frozenset(finite if len(found) < len(self.squares) else ())
+    def rounding(self, unit_roundoff: float) -> dict[str, npt.NDArray[np.bool_]]:
+        """By tensor, the elements that are, where there are any; none at all where every tensor is all rounding: then
+        the program itself may be random.
+        """
+        sizes = {name: float(np.sum(squares)) for name, squares in self.squares.items()}
+        whole = {name for name, size in sizes.items() if self.apart[name] > ALL_ROUNDING**2 * size}
+        if len(whole) == len(sizes):
+            return {}
+        last_places = (LAST_PLACES * unit_roundoff) ** 2 * sum(sizes.values())
+        found = {}
+        for name, squares in self.squares.items():
+            least = min(self._difference(name) / ALL_ROUNDING**2, last_places)
+            alike = np.full(squares.shape, name in whole) if name in whole else (squares > 0) & (squares <= least)
+            if alike.any() and math.isfinite(self.apart[name]):
+                found[name] = alike
+        return found
+
+    def level(self, name: str) -> float:
+        """By how much the two differ in an element of this tensor, as a root mean square; 0 of one that is not told."""
+        return math.sqrt(self._difference(name) / self.steps) if name in self.apart else 0.0
+
+    def _difference(self, name: str) -> float:
+        return self.apart[name] / max(self.squares[name].size, 1)
+
+
+def united(*held: Masks) -> dict[str, npt.NDArray[np.bool_]]:
+    """The elements that are in any of them."""
+    found: dict[str, npt.NDArray[np.bool_]] = {}
+    for masks in held:
+        for name, mask in masks.items():
+            found[name] = mask | found[name] if name in found else mask
+    return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradcheck_kit.side_by_side.digits import Digits
-from gradcheck_kit.side_by_side.distance import ratio_of_norms
+from gradcheck_kit.side_by_side.distance import Masks, ratio_of_norms
 from gradcheck_kit.side_by_side.envelope import unit_drift
 from gradcheck_kit.side_by_side.given import handed
 from gradcheck_kit.side_by_side.moment import Moment, complete
@@ -36,7 +36,7 @@ class Scene:
         trainee: the reference itself, whose copies answer.
         branches: the decisions of this step, where they were replayed.
         later: whether the two had parted before this step.
-        left_out: tensors whose gradients are all rounding.
+        left_out: elements whose gradients are all rounding.
     """
 
     step: int
@@ -52,7 +52,18 @@ class Scene:
     trainee: Trainee
     branches: list[Branch] = field(default_factory=list)
     later: bool = False
-    left_out: frozenset[str] = frozenset()
+    left_out: Masks = field(default_factory=dict)
+
+    def counted(self, key: str, values: Values) -> Values:
+        """What counts of a tensor, or of "<tensor>/<kind>" of its state: without the elements that are all rounding."""
+        mask = self.left_out.get(key, self.left_out.get(key.rpartition("/")[0]))
+        return values if mask is None or mask.shape != np.shape(values) else np.asarray(values)[~mask]
+
+    def apart(self, key: str, one: Values, other: Values) -> float:
+        """`relative` of what counts; ∞ where the sizes differ."""
+        if np.shape(one) != np.shape(other):
+            return float("inf")
+        return relative(self.counted(key, one), self.counted(key, other))
 
     @property
     def unit_roundoff(self) -> float:

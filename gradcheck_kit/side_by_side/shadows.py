@@ -13,9 +13,10 @@ from itertools import chain, islice
 
 import numpy as np
 
-from gradcheck_kit.side_by_side.distance import Distance
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift
 from gradcheck_kit.side_by_side.given import handed
+from gradcheck_kit.side_by_side.left_out import LeftOut
+from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, attend, twin_of, undisturbed
 from gradcheck_kit.side_by_side.schedule import Schedule
@@ -40,7 +41,7 @@ class Shadows:
         notes: what could not be measured, and why.
         first_batch: a checksum of what `batch` gave for the first step.
         given_up: whether the law was left after rounding alone had driven a shadow far off: it then allows everything.
-        left_out: the tensors that do not count in the law, since their gradients are all rounding.
+        left_out: the elements that do not count in the law, since their gradients are all rounding.
         fresh: another copy of the reference at its start, until the first step has been made.
         amplified: the law's constant where a step was seen to make much of the rounding before it; 0 before.
         fixed: whether the law keeps the constant of our own networks.
@@ -55,10 +56,13 @@ class Shadows:
     notes: list[str] = field(default_factory=list)
     first_batch: int | None = None
     given_up: bool = False
-    left_out: frozenset[str] = frozenset()
+    left_out: LeftOut = field(init=False)
     fresh: Trainee | None = None
     amplified: float = 0.0
     fixed: bool = False
+
+    def __post_init__(self) -> None:
+        self.left_out = LeftOut(self.unit_roundoff)
 
     def begin(self, asked: int | None, ours: bool) -> None:
         """Make as many as are asked for; left open, one, but of networks of our own only a reserve.
@@ -110,14 +114,13 @@ class Shadows:
         before, self.amplified = self.factor, SAFETY * beyond * self.factor
         self.notes.append(f"{told}: the law's constant is {self.amplified:.2g} from there on, not {before:.2g}")
 
-    def leave_out(self, now: Distance, allowed: float) -> None:
-        """From now on, the tensors whose gradients were seen to be all rounding do not count, if they leave the law."""
-        known = frozenset[str]().union(*(shadow.gradients.rounding for shadow in self.along))
-        found = known & now.counted.keys()
-        if not math.hypot(*(now.relative_of(name) for name in found)) <= allowed:
-            told = f"the gradient of {', '.join(sorted(found))} is nothing but rounding, which becomes steps"
+    def leave_out(self, reference: Moment, candidate: Moment, norm: float, allowed: float) -> None:
+        """The elements whose gradients were seen to be all rounding do not count any more, if they leave the law."""
+        seen = [shadow.gradients for shadow in self.along]
+        told = self.left_out.widen(seen, reference, candidate, norm, allowed) if seen else None
+        if told is not None:
+            told = f"the gradient of {told} is nothing but rounding, which becomes steps"
             self.notes.append(f"{told}: left out of the law, and not compared")
-            self.left_out |= found
 
     def lead(self, step: int, inputs: Values, labels: Values, branches: list[Branch] | None) -> None:
         """All make the step that the reference has just made."""
@@ -182,13 +185,16 @@ class Shadows:
     def to_arrays(self) -> dict[str, Values]:
         """For a run that is taken up again."""
         held = {f"{i}/{key}": values for i, one in enumerate(self.along) for key, values in one.to_arrays().items()}
-        return {**held, "left_out": np.array(json.dumps(sorted(self.left_out))), "amplified": np.array(self.amplified)}
+        held |= {f"left_out/{name}": mask for name, mask in self.left_out.masks.items()}
+        levels = np.array(json.dumps(self.left_out.levels))
+        return {**held, "left_out": levels, "amplified": np.array(self.amplified)}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
-        self.left_out = frozenset(json.loads(str(arrays["left_out"])))
+        levels = json.loads(str(arrays["left_out"]))
+        self.left_out = LeftOut(self.unit_roundoff, under(arrays, "left_out/"), levels)
         self.amplified = float(arrays["amplified"])
-        numbers = sorted({int(key.partition("/")[0]) for key in arrays if "/" in key})
+        numbers = sorted({int(head) for key in arrays if (head := key.partition("/")[0]).isdecimal()})
         if numbers and self.reserve is not None:  # it had been asked before the snapshot was taken
             made = [self._made(self.reserve, number) for number in numbers]
             self.along, self.reserve = [shadow for shadow in made if shadow is not None], None

@@ -24,7 +24,6 @@ NO_MORE = 2.0**6  # square roots of the unit roundoff: a stage that scatters mor
 THREE_WAY = 8.0  # times the reference's own error against float64
 THREE_WAY_PLACES = 16.0  # unit roundoffs: a small tensor may by luck have hardly any error on one side
 STATE_FACTOR = 8.0  # times the gradient's bound: averages of it and of its square
-FROM_GRADIENTS = ("gradients", "update", "state", "parameters")  # what is rounding where a gradient is
 UPDATE_PLACES = 16.0  # unit roundoffs of the parameter and of its step, in one update
 
 
@@ -47,12 +46,7 @@ def first_apart(scene: Scene) -> Apart | None:
 
     A tensor whose gradient is all rounding does not count: what it makes of it, its state included, is rounding too.
     """
-    counted = (found for found in compared(scene) if not (found.stage in FROM_GRADIENTS and _left_out(scene, found)))
-    return next((found for found in counted if found.beyond), None)
-
-
-def _left_out(scene: Scene, found: Apart) -> bool:
-    return found.tensor.partition("/")[0] in scene.left_out
+    return next((found for found in compared(scene) if found.beyond), None)
 
 
 def compared(scene: Scene) -> Iterator[Apart]:
@@ -67,7 +61,7 @@ def compared(scene: Scene) -> Iterator[Apart]:
     if not scene.digits.stepwise:
         for name, values in scene.reference.after.items():
             allowed = drift(scene.unit_roundoff, scene.step)
-            yield Apart("parameters", name, relative(values, scene.candidate.after[name]), allowed)
+            yield Apart("parameters", name, scene.apart(name, values, scene.candidate.after[name]), allowed)
 
 
 def _beside_spread(scene: Scene) -> Iterator[Apart]:
@@ -85,7 +79,7 @@ def _beside_spread(scene: Scene) -> Iterator[Apart]:
     moved = {} if spread is None else spread.gradients or {}
     if mine.gradients is not None and theirs.gradients is not None:
         for name in reversed(list(theirs.gradients)):
-            apart = relative(theirs.gradients[name], mine.gradients[name])
+            apart = scene.apart(name, theirs.gradients[name], mine.gradients[name])
             yield Apart("gradients", name, apart, bound.of(moved.get(name)))
     yield from _state_before(scene, bound, moved)
 
@@ -120,8 +114,9 @@ def _three_way(scene: Scene, truth: Moment, candidate_truth: Moment) -> Iterator
     yield judged("loss", "loss", errors)
     if mine.gradients and theirs.gradients and truth.gradients and candidate_truth.gradients:
         for name in reversed(list(theirs.gradients)):
-            of_mine = relative(candidate_truth.gradients[name], mine.gradients[name])
-            yield judged("gradients", name, (of_mine, relative(truth.gradients[name], theirs.gradients[name])))
+            of_mine = scene.apart(name, candidate_truth.gradients[name], mine.gradients[name])
+            of_theirs = scene.apart(name, truth.gradients[name], theirs.gradients[name])
+            yield judged("gradients", name, (of_mine, of_theirs))
 
 
 @dataclass(frozen=True)
@@ -150,7 +145,7 @@ def _state_before(scene: Scene, bound: _Bound, moved: Named | None) -> Iterator[
     for key, values in theirs.items():
         if key in mine and "/" in key:
             allowed = STATE_FACTOR * bound.of((moved or {}).get(key.split("/")[0]))
-            yield Apart("state", key, relative(values, mine[key]), allowed)
+            yield Apart("state", key, scene.apart(key, values, mine[key]), allowed)
 
 
 def _batch(scene: Scene) -> Iterator[Apart]:
@@ -219,14 +214,16 @@ def _update(scene: Scene) -> Iterator[Apart]:
     u = scene.held_roundoff
     if expected is not None:
         for name, values in expected.after.items():
-            apart, step = _update_apart(values, mine.after[name], mine.before[name])
+            apart, step = _update_apart(
+                *(scene.counted(name, a) for a in (values, mine.after[name], mine.before[name]))
+            )
             yield Apart("update", name, apart, UPDATE_PLACES * u * (1 + step))
     made = theirs if expected is None else expected
     allowed = _Bound(scene.unit_roundoff, scene.step).largest if expected is None else LAST_PLACES * u
     if mine.state_after is not None and made.state_after is not None:
         for key, values in made.state_after.items():
             if key in mine.state_after:
-                yield Apart("state", key, relative(values, mine.state_after[key]), allowed)
+                yield Apart("state", key, scene.apart(key, values, mine.state_after[key]), allowed)
 
 
 def _update_apart(expected: Values, after: Values, before: Values) -> tuple[float, float]:

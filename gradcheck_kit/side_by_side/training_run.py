@@ -24,7 +24,7 @@ from gradcheck_kit.side_by_side.given import (
     expected_batch,
     handed,
 )
-from gradcheck_kit.side_by_side.moment import Observer
+from gradcheck_kit.side_by_side.moment import Moment, Observer
 from gradcheck_kit.side_by_side.parity_report import ParityReport
 from gradcheck_kit.side_by_side.repeatability import not_repeated
 from gradcheck_kit.side_by_side.replay import Branch, Replay
@@ -78,6 +78,7 @@ class TrainingRun:
         self._schedule, self._batch, self._test = schedule, batch, test
         self._unit_roundoff = self.digits.unit_roundoff
         self._replay = self._replaying(replay)
+        self._smooth = False  # both sides were asked for their branches, and showed none
         self._branches: list[Branch] = []
         self.trace = Trace()
         for side in self._sides:
@@ -204,7 +205,8 @@ class TrainingRun:
         if not replays:
             return
         shown = [[branch.kind for branch in replay.branches] for replay in replays]
-        if shown[0] != shown[1] or not shown[0]:
+        self._smooth = not any(shown)
+        if shown[0] != shown[1] or self._smooth:
             told = [f"{side.name} shows {len(kinks)}" for side, kinks in zip(self._sides, shown, strict=True)]
             note = f"branches were not replayed: of ReLUs and max-pools {told[0]}, {told[1]}"
             self._replay = False
@@ -249,20 +251,23 @@ class TrainingRun:
             candidate_before=self._observers[1].previous,
             trainee=self._sides[0],
             branches=self._branches,
-            left_out=self._shadows.left_out,
+            left_out=self._shadows.left_out.masks,
         )
 
     def _compare(self, step: int, scene: Callable[[], Scene] | None, *losses: float) -> None:
         """The losses and all parameters now, against what rounding explains; a second look before it is left."""
+        if losses:
+            self._shadows.left_out.review(*self._seen())
         now = self._apart()
         beside = furthest(buffers_of(self._sides[0]), buffers_of(self._sides[1]), self.trace.norms)
         slope = next((known for o in self._observers if losses and (known := o.seen().slope) is not None), None)
         losses_now = float(losses_apart(losses)) if losses else 0.0
         apart_now = now.relative, losses_now, beside.apart
         allowed = self._allowed(step, slope, *losses)
-        if _left(apart_now, allowed) and (self._replay or not self._few):
+        if _left(apart_now, allowed) and (self._replay or self._smooth or not self._few):
             self._shadows.second_look(step, max(now.relative, beside.apart), self._replay)
-            self._shadows.leave_out(now, self._allowed(step, slope, *losses)[0])
+            if losses:
+                self._shadows.leave_out(*self._seen(), now.norm, self._allowed(step, slope, *losses)[0])
             now = self._apart()
             apart_now = now.relative, losses_now, beside.apart
             allowed = self._allowed(step, slope, *losses)
@@ -294,9 +299,14 @@ class TrainingRun:
         if amplified(seen, norm, left, 0.0 if self._shadows.factor > FACTOR else GROWS):
             self._shadows.widen(seen.step, max(d / most for d, most in zip(apart[:2], allowed[:2], strict=True)))
 
+    def _seen(self) -> tuple[Moment, Moment]:
+        """The reference's and the candidate's latest step."""
+        reference, candidate = (observer.seen() for observer in self._observers)
+        return reference, candidate
+
     def _apart(self) -> Distance:
         reference, candidate = (side.parameters() for side in self._sides)
-        return distance(reference, candidate, self.trace.norm, self._shadows.left_out)
+        return distance(reference, candidate, self.trace.norm, self._shadows.left_out.masks)
 
     def _allowed(self, step: int, slope: float | None, *losses: float) -> tuple[float, float, float]:
         """What rounding explains: of the parameters' relative distance, of the losses', of the buffers'."""

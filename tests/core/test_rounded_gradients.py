@@ -178,18 +178,46 @@ def test_a_difference_that_comes_later_is_found_in_its_tensor(optimiser: str) ->
     assert report.divergence.tensor == "3.weight"
 
 
+def rounding(seen: Gradients) -> dict[str, list[bool]]:
+    return {name: mask.tolist() for name, mask in seen.rounding(2.0**-24).items()}
+
+
 def test_a_gradient_is_all_rounding_by_its_size_over_all_steps_and_never_all_of_them_are() -> None:
     seen = Gradients()
     real, small = np.ones(3), np.full(3, 1e-9)
     seen.add({"W": real, "b": small}, {"W": real * (1 + 1e-7), "b": -small})
-    assert seen.rounding == {"b"}
+    assert rounding(seen) == {"b": [True] * 3}
     seen.add({"W": small, "b": real}, {"W": -small, "b": real})
-    assert seen.rounding == frozenset(), "a gradient that was one in any step"
+    assert rounding(seen) == {}, "a gradient that was one in any step"
     alone = Gradients()
     alone.add({"W": real, "b": small}, {"W": -real, "b": -small})
-    assert alone.rounding == frozenset()
+    assert rounding(alone) == {}
     alone.add({"W": real * math.nan}, {"W": real})
-    assert alone.rounding == {"b"}, "what is no number is no rounding"
+    assert rounding(alone) == {"b": [True] * 3}, "what is no number is no rounding"
+
+
+# What the second of three elements is, beside two that are 1 and known to 1e-8; and whether it is rounding.
+SECOND: dict[str, tuple[float, float, bool]] = {
+    "of the last places of the others": (1e-8, -1e-8, True),
+    "known no better than the others, and small": (5e-8, 4e-8, True),
+    "small beside the others, but well above what they differ by": (1e-6, 1.01e-6, False),
+    "exactly zero": (0.0, 0.0, False),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_an_element_is_rounding_where_it_is_no_larger_than_what_copies_differ_by(name: str) -> None:
+    one, other, expected = SECOND[name]
+    seen = Gradients()
+    seen.add({"W": np.array([1.0, one, -1.0])}, {"W": np.array([1.0 + 1e-8, other, -1.0])})
+    assert rounding(seen) == ({"W": [False, True, False]} if expected else {})
+
+
+def test_beside_a_program_that_draws_numbers_no_element_is_rounding() -> None:
+    """What its copies differ by says nothing of rounding: only the last places of the gradients do."""
+    seen = Gradients()
+    seen.add({"W": np.array([1.0, 1e-4, -1.0])}, {"W": np.array([1.05, 2e-4, -1.05])})
+    assert rounding(seen) == {}
 
 
 def test_what_was_left_out_is_kept_with_a_run_that_is_taken_up_again() -> None:
@@ -202,10 +230,13 @@ def test_what_was_left_out_is_kept_with_a_run_that_is_taken_up_again() -> None:
     first.gradients.add({"W": np.ones(3)}, {"W": np.zeros(3)})
     first.norms["1"] = 2.0
     again.restore(first.to_arrays())
-    assert again.gradients == first.gradients
+    assert (again.gradients.apart, again.gradients.steps) == ({"W": 3.0}, 1)
+    assert again.gradients.squares["W"].tolist() == [1.0] * 3
     assert again.norms == {"1": 2.0}
     plan = Schedule({"W": np.ones(1)}, 2, 1, 1, 0)
     held = [Shadows(side(ByHand(), "Adam"), plan, lambda i: (INPUTS[i], LABELS[i]), 1e-7) for _ in range(2)]
-    held[0].left_out = frozenset({"0.bias"})
+    held[0].left_out.masks["0.bias"] = np.array([True, False])
+    held[0].left_out.levels["0.bias"] = 1e-9
     held[1].restore(held[0].to_arrays())
-    assert held[1].left_out == {"0.bias"}
+    assert held[1].left_out.masks["0.bias"].tolist() == [True, False]
+    assert held[1].left_out.levels == {"0.bias": 1e-9}
