@@ -15,6 +15,7 @@ from gradcheck_kit.side_by_side import (
 from gradcheck_kit.side_by_side.cause import Cause
 from gradcheck_kit.side_by_side.causes_of_update import LEARNING_RATE, UPHILL
 from gradcheck_kit.side_by_side.divergence import Divergence
+from gradcheck_kit.side_by_side.proof import proven
 from gradcheck_kit.side_by_side.rules import STEPS
 from gradcheck_kit.side_by_side.scene import Scene
 from gradcheck_kit.side_by_side.stages import Apart, first_apart
@@ -53,6 +54,7 @@ def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Ca
         tensor=first.tensor,
         tensor_apart=first.apart,
         tensor_allowed=first.allowed,
+        proven=scene.digits.alone_unsure and proven(scene, first),
     )
     return _named(located, causes), causes
 

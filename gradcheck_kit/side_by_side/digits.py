@@ -81,6 +81,11 @@ class Digits:
         coarsest = PRECISIONS[self.precision or self.coarser].digits
         return coarsest < finest or FORMATS[self.coarser].half
 
+    @property
+    def alone_unsure(self) -> bool:
+        """Whether rounding may turn a branch, and no step is judged by itself anyway."""
+        return self.unit_roundoff > FORMATS["float64"].unit_roundoff and not self.stepwise
+
     def few(self, side: int) -> bool:
         """Whether the parameters of the reference (0) or the candidate (1) are in half precision."""
         return FORMATS[self.dtypes[side]].half

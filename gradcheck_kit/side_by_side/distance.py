@@ -10,10 +10,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gradcheck_kit.side_by_side.trainee import Named
+from gradcheck_kit.side_by_side.trainee import Named, Values
 
 Masks = Mapping[str, npt.NDArray[np.bool_]]
 """By tensor, in its shape: which elements are meant; of a tensor that is not there, none."""
+
+
+def counted(left_out: Masks, key: str, values: Values) -> Values:
+    """What is not left out of a tensor, or of "<tensor>/<kind>" of an optimiser's state, where its shape is that."""
+    mask = left_out.get(key, left_out.get(key.rpartition("/")[0]))
+    return values if mask is None or mask.shape != np.shape(values) else np.asarray(values)[~mask]
 
 
 class Distance(NamedTuple):

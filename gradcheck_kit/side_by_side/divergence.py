@@ -17,6 +17,7 @@ class Divergence:
         tensor_apart, tensor_allowed: its relative distance, and the one that rounding explains.
         cause: a short stable slug where the numbers prove one, such as "learning-rate"; else None.
         evidence: the proof in words, or what was looked for in vain.
+        proven: whether, in few digits, this step by itself is off by more than any rounding explains.
     """
 
     step: int
@@ -29,3 +30,4 @@ class Divergence:
     tensor_allowed: float | None = None
     cause: str | None = None
     evidence: str = ""
+    proven: bool = False

@@ -97,10 +97,10 @@ class ParityReport:
     def verdict(self) -> Verdict:
         """PASS: the same computation, and the loss fell, so that there was something to compare.
 
-        A divergence is a FAIL in float64, and in fewer digits where the branches were replayed. Without that it is
-        INCONCLUSIVE there: a ReLU whose input is within rounding of zero may rightly go either way on the two sides,
-        and pull them apart. So is a run whose reference parts from copies of itself that only round otherwise. A
-        decision that differs beyond rounding is a FAIL of its own.
+        A divergence is a FAIL in float64, and in fewer digits where the branches were replayed, or where the step by
+        itself proves it. Without that it is INCONCLUSIVE there: a ReLU whose input is within rounding of zero may
+        rightly go either way on the two sides, and pull them apart. So is a run whose reference parts from copies of
+        itself that only round otherwise. A decision that differs beyond rounding is a FAIL of its own.
 
         Parameters in half precision lose updates, which may drive the two apart: there only a difference that a step
         shows by itself is a FAIL, and there is no PASS but for equal bits.
@@ -114,7 +114,7 @@ class ParityReport:
 
     def _certain(self, first: Divergence) -> bool:
         """Whether neither a branch nor a lost update may have caused it."""
-        if first.stage in SMOOTH and self.stepwise:
+        if first.proven or (first.stage in SMOOTH and self.stepwise):
             return True
         if FORMATS[self.dtype].half and first.stage in (None, STAGE):
             return False

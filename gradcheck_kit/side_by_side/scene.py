@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradcheck_kit.side_by_side.digits import Digits
-from gradcheck_kit.side_by_side.distance import Masks, ratio_of_norms
+from gradcheck_kit.side_by_side.distance import Masks, counted, ratio_of_norms
 from gradcheck_kit.side_by_side.envelope import unit_drift
 from gradcheck_kit.side_by_side.given import handed
 from gradcheck_kit.side_by_side.moment import Moment, complete
@@ -36,6 +36,7 @@ class Scene:
         trainee: the reference itself, whose copies answer.
         branches: the decisions of this step, where they were replayed.
         later: whether the two had parted before this step.
+        own: whether an update is to be compared from the candidate's own state or not at all.
         left_out: elements whose gradients are all rounding.
     """
 
@@ -52,12 +53,12 @@ class Scene:
     trainee: Trainee
     branches: list[Branch] = field(default_factory=list)
     later: bool = False
+    own: bool = False
     left_out: Masks = field(default_factory=dict)
 
     def counted(self, key: str, values: Values) -> Values:
         """What counts of a tensor, or of "<tensor>/<kind>" of its state: without the elements that are all rounding."""
-        mask = self.left_out.get(key, self.left_out.get(key.rpartition("/")[0]))
-        return values if mask is None or mask.shape != np.shape(values) else np.asarray(values)[~mask]
+        return counted(self.left_out, key, values)
 
     def apart(self, key: str, one: Values, other: Values) -> float:
         """`relative` of what counts; ∞ where the sizes differ."""
@@ -112,8 +113,8 @@ class Scene:
         gradients, activations = (None if method is None else copied(method()) for method in told)
         return Moment(parameters, parameters, loss, complete(gradients, parameters), activations=activations)
 
-    def sensitivity(self, truth: Moment, draws: int = 3) -> Moment:
-        """How far float64's numbers move where every parameter and input moves by a unit roundoff of the run.
+    def sensitivity(self, truth: Moment, draws: int = 3, places: float = 1.0) -> Moment:
+        """How far float64's numbers move where every parameter and input moves by so many unit roundoffs of the run.
 
         The result's `gradients`, `activations` and `loss` are the largest changes, as those of `spread`.
 
@@ -124,8 +125,8 @@ class Scene:
         generator, widened = np.random.default_rng(self.step), offered(self.trainee, "widened")
         moments = []
         for _ in range(draws):
-            moved = {n: _scattered(p, self.unit_roundoff, generator) for n, p in truth.before.items()}
-            inputs = _scattered(self.inputs, self.unit_roundoff, generator)
+            moved = {n: _scattered(p, places * self.unit_roundoff, generator) for n, p in truth.before.items()}
+            inputs = _scattered(self.inputs, places * self.unit_roundoff, generator)
             moments.append(self._in_float64(widened(), moved, inputs))
         return _widest(truth, moments)
 
@@ -179,7 +180,7 @@ class Scene:
 
     def _state_before(self) -> Named | None:
         own, theirs = self.candidate.state_before, self.reference.state_before
-        if theirs is None or not (self.later or self.digits.stepwise):
+        if theirs is None or self.step == 1 or not (self.own or self.later or self.digits.stepwise):
             return theirs
         # A plain SGD may have none, and then not count its steps; few count those of each parameter.
         wanted = {key for key in theirs if "/" in key and not key.endswith(f"/{STEPS}")}

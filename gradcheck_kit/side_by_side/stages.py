@@ -23,6 +23,7 @@ LAST_PLACES = 64.0  # unit roundoffs that a norm may be off by where nothing was
 NO_MORE = 2.0**6  # square roots of the unit roundoff: a stage that scatters more than this many was not measured
 THREE_WAY = 8.0  # times the reference's own error against float64
 THREE_WAY_PLACES = 16.0  # unit roundoffs: a small tensor may by luck have hardly any error on one side
+THREE_WAY_ALIKE = 1.6e4  # unit roundoffs that two sides' outputs of one stage may be apart
 STATE_FACTOR = 8.0  # times the gradient's bound: averages of it and of its square
 UPDATE_PLACES = 16.0  # unit roundoffs of the parameter and of its step, in one update
 
@@ -57,7 +58,7 @@ def compared(scene: Scene) -> Iterator[Apart]:
         yield from _three_way(scene, *truths)
     elif not scene.digits.stepwise:
         yield from _beside_spread(scene)
-    yield from _update(scene)
+    yield from of_update(scene)
     if not scene.digits.stepwise:
         for name, values in scene.reference.after.items():
             allowed = drift(scene.unit_roundoff, scene.step)
@@ -106,7 +107,9 @@ def _three_way(scene: Scene, truth: Moment, candidate_truth: Moment) -> Iterator
     scale = max(1.0, abs(truth.loss))
     in_order = not _reordered(scene)
     if in_order and mine.activations and theirs.activations and truth.activations and candidate_truth.activations:
-        for there, here in aligned(inner(theirs.activations), inner(mine.activations), 1e3 * least):
+        for there, here in aligned(
+            inner(theirs.activations), inner(mine.activations), THREE_WAY_ALIKE * scene.unit_roundoff
+        ):
             of_mine = relative(candidate_truth.activations[there], mine.activations[here])
             of_theirs = relative(truth.activations[there], theirs.activations[there])
             yield judged("activations", here, (of_mine, of_theirs), there)
@@ -208,7 +211,8 @@ def aligned(reference: Named, candidate: Named, allowed: float) -> list[tuple[st
     return pairs
 
 
-def _update(scene: Scene) -> Iterator[Apart]:
+def of_update(scene: Scene) -> Iterator[Apart]:
+    """The update and what the optimiser keeps after it, beside the reference's own of the same gradient."""
     mine, theirs = scene.candidate, scene.reference
     expected = scene.updated()
     u = scene.held_roundoff

@@ -26,11 +26,13 @@ from gradcheck_kit.side_by_side.given import (
 )
 from gradcheck_kit.side_by_side.moment import Moment, Observer
 from gradcheck_kit.side_by_side.parity_report import ParityReport
+from gradcheck_kit.side_by_side.proof import Screen, proven
 from gradcheck_kit.side_by_side.repeatability import not_repeated
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, Scene
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadows import Shadows
+from gradcheck_kit.side_by_side.stages import first_apart
 from gradcheck_kit.side_by_side.summary import summary
 from gradcheck_kit.side_by_side.trace import Trace
 from gradcheck_kit.side_by_side.trainee import Trainee, Values, copied, offered, under
@@ -79,6 +81,7 @@ class TrainingRun:
         self._unit_roundoff = self.digits.unit_roundoff
         self._replay = self._replaying(replay)
         self._smooth = False  # both sides were asked for their branches, and showed none
+        self._screen = Screen(self._unit_roundoff)
         self._branches: list[Branch] = []
         self.trace = Trace()
         for side in self._sides:
@@ -217,12 +220,22 @@ class TrainingRun:
 
     def _judge(self, step: int, inputs: Values, labels: Values) -> None:
         """The step by itself, where few digits make the law on the whole run wide."""
+        if self.digits.alone_unsure and self.trace.divergence is None:
+            self._look(step, inputs, labels)
         if not self.digits.stepwise:
             return
         count_lost([observer.seen() for observer in self._observers], self.digits, self.trace)
         if self.trace.divergence is None:
             found = judge(self._scene(step, inputs, labels), self.trace)
             if found is not None:
+                self._diverged(step, found.tensor, found.apart, found.allowed)
+
+    def _look(self, step: int, inputs: Values, labels: Values) -> None:
+        """At a step within the law whose gradients are strikingly apart."""
+        if self._screen.asks(*self._seen(), self._shadows.left_out.masks):
+            scene = self._scene(step, inputs, labels)
+            found = first_apart(scene)
+            if found is not None and proven(scene, found):
                 self._diverged(step, found.tensor, found.apart, found.allowed)
 
     def _explain(self, known: Divergence | None, step: int, inputs: Values, labels: Values) -> None:
