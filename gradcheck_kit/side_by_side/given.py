@@ -36,8 +36,9 @@ def expect_trainee(role: str, side: Any) -> None:
         raise UsageError(f"{role}, of type {type(side).__name__}, {missing}")
 
 
-def expected_batch(batch: Any) -> Callable[..., tuple[Values, Values]]:
-    """The batch function, which from now on raises a UsageError where it gives something else than two arrays.
+def expected_batch(batch: Any, schedule: Schedule) -> Callable[..., tuple[Values, Values]]:
+    """The batch function, which from now on raises a UsageError where it gives something else than two arrays, or has
+    fewer examples than the schedule.
 
     Raises:
         UsageError: it is no function.
@@ -46,7 +47,11 @@ def expected_batch(batch: Any) -> Callable[..., tuple[Values, Values]]:
         raise UsageError(f"batch is a {type(batch).__name__}; {AS_BATCH}")
 
     def pair(indices: Values) -> tuple[Values, Values]:
-        made = batch(indices)
+        try:
+            made = batch(indices)
+        except IndexError as error:
+            told = f"batch raised {error!r} for positions up to {np.max(indices)}: the schedule has {schedule.examples}"
+            raise UsageError(f"{told} examples; pass a Schedule of as many as there are in the data") from error
         if not isinstance(made, tuple | list) or len(made) != 2:
             told = f"{len(made)} values" if isinstance(made, tuple | list) else f"a {type(made).__name__}"
             raise UsageError(f"batch returned {told}; {AS_BATCH}")
@@ -56,6 +61,15 @@ def expected_batch(batch: Any) -> Callable[..., tuple[Values, Values]]:
         return made[0], made[1]
 
     return pair
+
+
+def expect_numbers(owner: str, what: str, values: Any) -> None:
+    """Raise a UsageError where this is an array of objects or strings, whatever they are, and not of numbers."""
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind not in "fiubc":
+        wanted = "np.int64" if what == "labels" else "np.float32"
+        told = f"{owner}: the {what} are an array of dtype {dtype}; pass numbers"
+        raise UsageError(f"{told}, such as {what}.astype({wanted}), and classes by their number")
 
 
 def expect_parameters(side: Trainee, wanted: Named) -> None:

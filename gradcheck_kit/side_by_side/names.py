@@ -6,15 +6,20 @@ from gradcheck_kit.spelling import closest
 from gradcheck_kit.subject import UsageError
 
 Shape = tuple[int, ...]
+NAME_ALIKE = "Name them alike, in the schedule or in what `parameters()` returns."
+BOTH_OR_NEITHER = f"Tie them on both sides or on neither: tied and untied weights are two networks. {NAME_ALIKE}"
 
 
-def check_fit(owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape]) -> None:
+def check_fit(
+    owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape], tied: Mapping[str, str] | None = None
+) -> None:
     """Raise a UsageError unless both have the same names, and each the same shape.
 
     Args:
         owner: the trainee's name.
         own: the shapes of the trainee's parameters.
         wanted: the shapes of the schedule's.
+        tied: further names of parameters of the trainee → the one under which each is told.
     """
     if own.keys() != wanted.keys():
         missing = [_beside(name, wanted[name], own) for name in wanted if name not in own]
@@ -23,7 +28,7 @@ def check_fit(owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape])
             f"{owner} has the parameters {sorted(own)}, the schedule has {sorted(wanted)}. "
             + (f"{owner} lacks {', '.join(missing)}. " if missing else "")
             + (f"The schedule lacks {', '.join(unknown)}. " if unknown else "")
-            + "Name them alike, in the schedule or in what `parameters()` returns."
+            + (_of_tied(owner, own, wanted, tied or {}) or NAME_ALIKE)
         )
     for name, shape in wanted.items():
         if own[name] != shape:
@@ -33,6 +38,21 @@ def check_fit(owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape])
                 else ""
             )
             raise UsageError(f"{owner}: {name} has shape {own[name]}, the schedule's {shape}{turned}")
+
+
+def _of_tied(owner: str, own: Mapping[str, Shape], wanted: Mapping[str, Shape], tied: Mapping[str, str]) -> str:
+    """A sentence where names are lacking because one side ties two parameters; empty where nothing says so."""
+    held = [f"{name} to {tied[name]}" for name in wanted if name not in own and name in tied]
+    if held:
+        return f"{owner} ties {', '.join(held)}: one tensor of two names, told by the first. {BOTH_OR_NEITHER}"
+    more = [name for name in own if name not in wanted]
+    alike = [other for name in more for other in wanted if wanted[other] == own[name]]
+    if not alike or not wanted.keys() <= own.keys():
+        return ""
+    told = (
+        f"Where the side of which the schedule was made ties {', '.join(more)} to {alike[0]}, it has one tensor of two"
+    )
+    return f"{told} names, told by the first. {BOTH_OR_NEITHER}"
 
 
 def check_gradients(owner: str, gradients: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> None:

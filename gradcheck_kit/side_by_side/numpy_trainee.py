@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck_kit.side_by_side.given import expect_numbers
 from gradcheck_kit.side_by_side.names import check_fit
 from gradcheck_kit.side_by_side.replay import Replay
 from gradcheck_kit.side_by_side.rules import Kind, Rule
@@ -51,6 +52,8 @@ class NumPyTrainee:
         return dict(self._network.params)
 
     def loss_and_gradients(self, inputs: Values, labels: Values) -> float:
+        for what, values in (("inputs", inputs), ("labels", labels)):
+            expect_numbers(self.name, what, values)
         self._stages = {"inputs": inputs, "labels": labels}
         with self._watched():
             loss = float(self._network.loss(inputs, labels))

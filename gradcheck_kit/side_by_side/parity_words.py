@@ -48,7 +48,7 @@ def parting(report: "ParityReport") -> list[Line]:
         lines.append(("where", f"{first.stage}, {first.tensor}: {apart}"))
     lines.append(("why", f"{first.cause or 'not known'}: {first.evidence}"))
     if report.verdict is Verdict.INCONCLUSIVE and not report.replayed:
-        lines.append(("", "a ReLU within rounding of zero may do this: run in float64, or with replay=True"))
+        lines.append(("", "rounding may do this, by a ReLU within it of zero: run in float64, or with replay=True"))
     elif report.verdict is Verdict.INCONCLUSIVE:
         lines.append(("", "updates lost to rounding may do this: keep the parameters in float32"))
     return lines

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradcheck_kit.side_by_side.given import expect_numbers
 from gradcheck_kit.side_by_side.names import check_fit
 from gradcheck_kit.side_by_side.replay import Replay
 from gradcheck_kit.side_by_side.rules import Rule
@@ -76,10 +77,16 @@ class TorchTrainee:
 
     def load(self, parameters: Named) -> None:
         own = {name: tuple(self._view(name, p).shape) for name, p in self._own.items()}
-        check_fit(self.name, own, {n: np.shape(a) for n, a in parameters.items()})
+        check_fit(self.name, own, {n: np.shape(a) for n, a in parameters.items()}, self._tied())
         with torch.no_grad():
             for name, values in parameters.items():
                 self._view(name, self._own[name]).copy_(torch.tensor(np.asarray(values)))
+
+    def _tied(self) -> dict[str, str]:
+        """The module's further names of a parameter → the schedule's."""
+        told = {id(parameter): name for name, parameter in self._own.items()}
+        every = self._module.named_parameters(remove_duplicate=False)
+        return {name: told[id(p)] for name, p in every if id(p) in told and name != self._layout[told[id(p)]][0]}
 
     def parameters(self) -> Named:
         return {name: _numpy(self._view(name, p)) for name, p in self._own.items()}
@@ -200,13 +207,15 @@ class TorchTrainee:
         """A matrix of the state in its parameter's layout."""
         return self._view(key.rpartition("/")[0], tensor) if "/" in key and tensor.ndim > 1 else tensor
 
-    def _tensor(self, inputs: Values) -> Tensor:
+    def _tensor(self, inputs: Values, what: str = "inputs") -> Tensor:
+        expect_numbers(self.name, what, inputs)
         return torch.tensor(inputs, dtype=self._dtype, device=self._place)
 
     def _labels(self, labels: Values) -> Tensor:
         """Classes as int64; floating-point targets as they are, never cut off to whole numbers."""
         if floating(labels):
-            return self._tensor(labels)
+            return self._tensor(labels, "labels")
+        expect_numbers(self.name, "labels", labels)
         return torch.tensor(labels, dtype=torch.int64, device=self._place)
 
 

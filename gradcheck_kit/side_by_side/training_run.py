@@ -71,7 +71,7 @@ class TrainingRun:
         precision: str | None = None,
     ) -> None:
         expect_arguments(reference, candidate, schedule, test)
-        batch = expected_batch(batch)
+        batch = expected_batch(batch, schedule)
         # The start may be the very arrays that a side goes on to train.
         schedule = replace(schedule, parameters=copied(schedule.parameters))
         names, dtypes = (reference.name, candidate.name), (reference.dtype, candidate.dtype)

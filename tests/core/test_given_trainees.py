@@ -335,3 +335,53 @@ def test_a_trainee_that_tells_no_arrays_or_no_number_is_a_usage_error(
     sides = (Telling(**told), by_torch()) if as_reference else (by_torch(), Telling(**told))
     with pytest.raises(UsageError, match=words):
         trained(*sides)
+
+
+# ---------------------------------------------------------------- data that do not fit
+
+
+def classifying(*, tied: bool = False, name: str = "torch") -> TorchTrainee:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)).double()
+    if tied:
+        module[1].weight = module[0].weight
+    return TorchTrainee(name, module, torch.optim.SGD(module.parameters(), lr=0.1), nn.functional.cross_entropy)
+
+
+CLASSES = np.arange(40) % 3
+BAD_DATA: dict[str, tuple[Any, Any, int, list[str]]] = {
+    "labels that are objects": (X, CLASSES.astype(object), 40, ["labels", "dtype object", "labels.astype(np.int64)"]),
+    "labels that are strings": (X, np.array(["a", "b", "c"])[CLASSES], 40, ["labels", "dtype <U1", "by their number"]),
+    "inputs that are objects": (X.astype(object), CLASSES, 40, ["inputs", "dtype object", "inputs.astype(np.float32)"]),
+    "fewer examples than the schedule": (X, CLASSES, 50, ["IndexError", "the schedule has 50 examples", "as many as"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+def test_data_that_cannot_be_trained_on_are_a_usage_error_that_says_what_to_pass(name: str) -> None:
+    x, labels, examples, words = BAD_DATA[name]
+    sides = classifying(), classifying(name="other")
+    start = {n: np.array(p) for n, p in sides[0].parameters().items()}
+    with pytest.raises(UsageError) as caught:
+        train_parity(*sides, Schedule(start, examples, 10, 1, 0), lambda i: (x[i], labels[i]))
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_labels_that_are_objects_are_no_test_set_either() -> None:
+    with pytest.raises(UsageError, match="labels are an array of dtype object"):
+        classifying().accuracy(X, CLASSES.astype(object))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_tied_weights_beside_untied_ones_are_told_as_such(tied: bool) -> None:
+    """The schedule is made of the one side, and the other has other names."""
+    start = {n: np.array(p) for n, p in classifying(tied=not tied).parameters().items()}
+    with pytest.raises(UsageError) as caught:
+        classifying(tied=tied).load(start)
+    assert ("torch ties 1.weight to 0.weight" in str(caught.value)) is tied
+    assert "tied and untied weights are two networks" in str(caught.value)
+    other = {n: np.zeros(5) for n in ("0.weight", "another")}
+    with pytest.raises(UsageError) as caught:
+        classifying(tied=tied).load(other)
+    assert "tied" not in str(caught.value)

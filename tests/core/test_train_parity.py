@@ -217,12 +217,16 @@ def test_a_difference_within_rounding_is_none() -> None:
     assert train(LastPlace(numpy_side())).verdict is Verdict.PASS
 
 
-def test_in_float32_the_same_training_passes_and_another_fails_where_the_branches_were_replayed() -> None:
+def test_in_float32_another_training_fails_where_the_branches_were_replayed_or_a_step_proves_it() -> None:
     assert train(numpy_side("float32"), dtype="float32").verdict is Verdict.PASS
-    for replay, verdict in ((None, Verdict.FAIL), (False, Verdict.INCONCLUSIVE)):
+    for replay in (None, False):
         report = train(ColumnOff(numpy_side("float32")), dtype="float32", replay=replay)
+        assert report.verdict is Verdict.FAIL
         assert report.divergence is not None
-        assert report.verdict is verdict
+        assert (report.divergence.step, report.divergence.tensor) == (1, "1.W")
+        assert report.divergence.proven
+        unproven = replace(report, divergence=replace(report.divergence, proven=False))
+        assert unproven.verdict is (Verdict.INCONCLUSIVE if replay is False else Verdict.FAIL)
 
 
 class Uphill(Planted):

@@ -323,7 +323,7 @@ def test_in_float32_a_wrong_column_is_placed_three_way_beside_float64() -> None:
 
 
 def test_a_network_that_shows_no_kinks_is_not_said_to_have_been_replayed() -> None:
-    """The fast form has ReLUs, but no layers to see them in: apart in float32 they are undecided, not wrong."""
+    """The fast form has ReLUs, but no layers to see them in: what no step of it proves is not wrong."""
     plan = schedule(DATA, "MLP")
     reference, other, _ = low_precision("MLP", "SGD", "float32")
     fast = NumPyTrainee("fast", FastMLP(other._network), lambda params: SGD(params, 0.1))
@@ -333,7 +333,12 @@ def test_a_network_that_shows_no_kinks_is_not_said_to_have_been_replayed() -> No
     assert report.notes == ("branches were not replayed: of ReLUs and max-pools torch shows 2, fast shows 0",)
     again, other, _ = low_precision("MLP", "SGD", "float32")
     faster = NumPyTrainee("fast", FastMLP(other._network), lambda params: SGD(params, 0.3))
-    assert train_parity(again, faster, plan, float32_batch("MLP")).verdict is Verdict.INCONCLUSIVE
+    report = train_parity(again, faster, plan, float32_batch("MLP"))
+    assert report.verdict is Verdict.FAIL
+    assert report.divergence is not None
+    assert (report.divergence.stage, report.divergence.proven) == ("update", True)
+    unproven = replace(report.divergence, stage="parameters", proven=False)
+    assert replace(report, divergence=unproven).verdict is Verdict.INCONCLUSIVE
 
 
 def test_replay_asked_of_a_side_that_has_none_is_a_usage_error() -> None:
