@@ -75,8 +75,8 @@ def expect_numbers(owner: str, what: str, values: Any) -> None:
 def expect_parameters(side: Trainee, wanted: Named) -> None:
     """Raise a UsageError unless `parameters()` has the schedule's names, each in the schedule's shape."""
     own = expected_arrays(side, "parameters", side.parameters())
-    shapes = [{name: np.shape(values) for name, values in arrays.items()} for arrays in (own, wanted)]
-    check_fit(side.name, *shapes)
+    told, due = ({name: np.shape(values) for name, values in arrays.items()} for arrays in (own, wanted))
+    check_fit(side.name, told, due)
 
 
 def expected_arrays(side: Trainee, method: str, told: Any) -> Named:

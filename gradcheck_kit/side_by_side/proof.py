@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from gradcheck_kit.side_by_side.distance import Masks, counted
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.scene import Scene, relative
-from gradcheck_kit.side_by_side.stages import SPREAD_FACTOR, THREE_WAY_ALIKE, Apart, aligned, inner, of_update
+from gradcheck_kit.side_by_side.stages import (
+    SPREAD_FACTOR,
+    THREE_WAY_ALIKE,
+    Apart,
+    aligned,
+    first_apart,
+    inner,
+    of_update,
+)
 
 WIDE = 8.0  # times what rounding explains
 SHAKEN = 8.0  # unit roundoffs of every parameter and input; sums of a hundred products were seen at 2 of theirs
@@ -28,6 +36,12 @@ def proven(scene: Scene, first: Apart) -> bool:
         own = replace(scene, own=True)
         return own.updated() is not None and any(_widely(found, 0.0) for found in of_update(own))
     return first.stage in ("activations", "loss", "gradients") and _widely(first, _shaken(scene, first))
+
+
+def proved(scene: Scene) -> Apart | None:
+    """The first stage and tensor of this step that is off, where that is proven."""
+    first = first_apart(scene)
+    return first if first is not None and proven(scene, first) else None
 
 
 def _widely(found: Apart, shaken: float) -> bool:

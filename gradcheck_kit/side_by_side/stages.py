@@ -165,7 +165,11 @@ def _batch(scene: Scene) -> Iterator[Apart]:
 
 def _reordered(scene: Scene) -> bool:
     """Whether the candidate saw the same examples in another order: then its activations are in that order too."""
-    mine, theirs = scene.candidate.activations or {}, scene.reference.activations or {}
+    return reordered(scene.reference.activations or {}, scene.candidate.activations or {})
+
+
+def reordered(theirs: Named, mine: Named) -> bool:
+    """Whether two batches hold the same examples in another order."""
     return same_rows(theirs, mine) and any(relative(theirs[n], mine[n]) for n in ("inputs", "labels"))
 
 

@@ -100,6 +100,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "GELU": lambda: Perceptron(nn.functional.gelu),
     "transformer": Transformer,
 }
+WITH_KINKS = {"ReLU": lambda: Perceptron(torch.relu)}
 
 
 def side(
@@ -107,7 +108,7 @@ def side(
 ) -> TorchTrainee:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        module = NETWORKS[network]().to(options.get("dtype", torch.float32))
+        module = (NETWORKS | WITH_KINKS)[network]().to(options.get("dtype", torch.float32))
     for part in module.modules():
         if type(part) is nn.Linear and "linear" in options:
             part.__class__ = options["linear"]
@@ -116,13 +117,15 @@ def side(
     return kind("torch", module, OPTIMISERS[optimiser](module.parameters()), nn.functional.cross_entropy)
 
 
-def trained(reference: TorchTrainee, candidate: TorchTrainee, seed: int = 0, epochs: int = 2) -> ParityReport:
+def trained(
+    reference: TorchTrainee, candidate: TorchTrainee, seed: int = 0, epochs: int = 2, **options: Any
+) -> ParityReport:
     generator = np.random.default_rng(seed)
     labels = np.arange(EXAMPLES) % 3
     inputs = (generator.normal(size=(EXAMPLES, FEATURES)) + 1.5 * np.eye(3, FEATURES)[labels]).astype(np.float32)
     start = {name: np.array(values, np.float64) for name, values in reference.parameters().items()}
     plan = Schedule(start, EXAMPLES, 20, epochs, seed)
-    return train_parity(reference, candidate, plan, lambda i: (inputs[i], labels[i]))
+    return train_parity(reference, candidate, plan, lambda i: (inputs[i], labels[i]), **options)
 
 
 REWRITES: dict[str, dict[str, Any]] = {
@@ -198,6 +201,10 @@ class ColumnOff(Planted):
         gradients["last.weight"][:, 2] *= 1.01
 
 
+class PermutedColumnOff(PermutedRows, ColumnOff):
+    pass
+
+
 class ValuesOff(Planted):
     """The third of the fused bias that is the values'."""
 
@@ -210,7 +217,7 @@ class KeysOff(Planted):
 
     def spoil(self, gradients: Any) -> None:
         size = 1e-3 * gradients[FUSED][2 * WIDTH :].norm()
-        gradients[FUSED][WIDTH : 2 * WIDTH] += size * torch.linspace(-1, 1, WIDTH)
+        gradients[FUSED][WIDTH : 2 * WIDTH] += size * torch.linspace(-1, 1, WIDTH, dtype=size.dtype)
 
 
 class OneKeyOff(Planted):
@@ -258,6 +265,24 @@ def test_a_clear_difference_fails_at_the_step_stage_and_tensor_where_it_begins(
     assert (first.stage, first.cause) == (difference.stage, difference.cause), report
     assert first.step in (at, at + difference.later)
     assert difference.tensor in ("", first.tensor)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", [KeysOff, OneKeyOff])
+def test_what_was_left_out_counts_again_where_the_candidate_s_gradient_is_no_rounding(
+    kind: type[Planted], dtype: torch.dtype
+) -> None:
+    sides = [
+        side("transformer", "AdamW", dtype=dtype),
+        side("transformer", "AdamW", kind=kind, dtype=dtype, by_hand=True),
+    ]
+    sides[1].at = 17  # type: ignore[attr-defined]
+    report = trained(*sides, epochs=3)
+    first = report.divergence
+    assert any(f"elements of {FUSED} is nothing but rounding" in note for note in report.notes), report
+    assert report.verdict is Verdict.FAIL
+    assert first is not None
+    assert (first.step, first.stage, first.tensor) == (17, "gradients", FUSED), report
 
 
 # ---------------------------------------------------------------- what proves nothing
@@ -319,6 +344,26 @@ def test_a_kink_that_rounding_turns_proves_nothing_and_a_wrong_gradient_away_fro
     wrong = beside_leaky(Leaky, UnitOff, at_a_kink=False)
     assert wrong.divergence is not None
     assert (wrong.divergence.stage, wrong.verdict) == ("gradients", Verdict.FAIL), wrong
+
+
+@pytest.mark.parametrize("kind", [PermutedRows, PermutedColumnOff])
+def test_the_decisions_of_rows_in_another_order_are_not_compared(kind: type[TorchTrainee]) -> None:
+    """They are those on other examples, which are no nearer to one another than chance."""
+    report = trained(side("ReLU", "Adam"), side("ReLU", "Adam", kind=kind))
+    assert not report.misjudged
+    assert "branches were not replayed: torch has the rows of a batch in another order" in report.notes
+    assert report.verdict is (Verdict.PASS if kind is PermutedRows else Verdict.FAIL), report
+
+
+def test_what_the_optimiser_made_of_earlier_rounding_proves_nothing() -> None:
+    """Without a second look nothing is left out: beside the reference's own state the keys' third has other steps."""
+    stages = []
+    for seed in range(4):
+        sides = side("transformer", "AdamW", seed), side("transformer", "AdamW", seed, PermutedRows, by_hand=True)
+        report = trained(*sides, seed, epochs=6, replay=False)
+        assert report.verdict is not Verdict.FAIL, report
+        stages.append(None if report.divergence is None else report.divergence.stage)
+    assert "update" in stages, "else this test asks nothing"
 
 
 def test_a_look_that_finds_nothing_doubles_what_it_takes_to_look_again() -> None:
