@@ -98,8 +98,8 @@ class Library(Protocol):
     def flat(self, array: Array) -> Array:
         """The elements in row-major order in their own dtype; shares memory with a contiguous `array`."""
 
-    def blank(self, like: Array) -> Array:
-        """A fresh contiguous array of `like`'s shape, dtype and device, not yet filled."""
+    def blank(self, like: Array, form: Format | None = None) -> Array:
+        """A fresh contiguous array of `like`'s shape and device, not yet filled; in this format or `like`'s dtype."""
 
     def concatenate(self, vectors: list[Vector]) -> Vector:
         """The vectors one behind the other (at least one is given)."""
@@ -111,7 +111,7 @@ class Library(Protocol):
         """NumPy values as a vector on `like`'s device."""
 
     def moved(self, array: Array, tangent: Array, t: float, into: Array | None = None) -> Array:
-        """array + t·tangent, in the array's own dtype: fresh, or in the memory of `into`, which is overwritten."""
+        """array + t·tangent, in the array's own dtype: fresh, or in the memory of `into`, which may be the tangent."""
 
     def stacked(self, arrays: Sequence[Array]) -> Array:
         """Arrays of one shape along a new first axis."""
@@ -184,9 +184,9 @@ class NumPy:
     def flat(self, array: Array) -> Array:
         return np.asarray(array).reshape(-1)
 
-    def blank(self, like: Array) -> Array:
+    def blank(self, like: Array, form: Format | None = None) -> Array:
         like = np.asarray(like)
-        return np.empty(like.shape, like.dtype)
+        return np.empty(like.shape, like.dtype if form is None else form.name)
 
     def concatenate(self, vectors: list[Vector]) -> Vector:
         return np.concatenate(vectors)
@@ -312,7 +312,8 @@ def blocks(count: int) -> Iterator[slice]:
 def built(library: Library, like: Array, block_of: Callable[[slice], Array], into: Array | None = None) -> Array:
     """An array of `like`'s shape and dtype from its blocks (vectors, or arrays of `like`'s dtype).
 
-    It is fresh, or if it has several blocks in the memory of `into`, contiguous, of the same shape and dtype.
+    It is fresh, or if it has several blocks in the memory of `into`: contiguous, of that shape, and of a dtype that may
+    be another.
     """
     count = math.prod(library.shape(like))
     if count <= BLOCK:

@@ -60,8 +60,9 @@ class Torch:
     def flat(self, array: Tensor) -> Tensor:
         return array.detach().reshape(-1)
 
-    def blank(self, like: Tensor) -> Tensor:
-        return torch.empty(like.shape, dtype=like.dtype, device=like.device)
+    def blank(self, like: Tensor, form: Format | None = None) -> Tensor:
+        dtype = like.dtype if form is None else getattr(torch, form.name)
+        return torch.empty(like.shape, dtype=dtype, device=like.device)
 
     def concatenate(self, vectors: list[Vector]) -> Vector:
         return torch.cat(vectors)

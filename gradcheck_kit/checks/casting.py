@@ -4,14 +4,15 @@ Such a forward is a staircase: a step far below the digits that it keeps changes
 an edge, far too much; a step above them changes it as it should. A float64 derivative of it is worth nothing.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from gradcheck_kit.checks.examination import Examination, Reference, widened
-from gradcheck_kit.differences.probe import random_tangent
-from gradcheck_kit.space import FORMATS, Array, Arrays, Vector
+from gradcheck_kit.differences.probe import components_drawn_by
+from gradcheck_kit.space import FORMATS, Array, Library, Vector, built
 from gradcheck_kit.subject import BudgetSpentError, Subject
 
 FINE_STEP = 2.0**-36  # of each element: far below the 2^-24 of float32, far above the 2^-53 of float64
@@ -47,18 +48,16 @@ def casts_inside(
     Args:
         roundoff: of the format that it may cast to, by default the subject's own.
     """
-    library = subject.library
-    point = reference.widened(subject.point)
-    directions = {name: random_tangent(library, generator, point[name]) for name in subject.differentiable}
-    fine = _changes(reference, point, directions, FINE_STEP)
+    library, again = subject.library, copy.deepcopy(generator)
+    fine = _changes(reference, subject, generator, FINE_STEP)
     if fine is None:
         return False
     here = {name: abs(library.vector(y)) for name, y in reference.outputs.items()}
     if all(bool(((fine[name] > 0) & (fine[name] <= ORDINARY * here[name])).all()) for name in fine):
         return False
-    own = max(FORMATS[library.dtype(subject.point[name])].unit_roundoff for name in directions)
+    own = max(FORMATS[library.dtype(subject.point[name])].unit_roundoff for name in subject.differentiable)
     step = COARSE_STEP * (roundoff or own)
-    coarse = _changes(reference, point, directions, step)
+    coarse = _changes(reference, subject, again, step)  # in the same direction
     if coarse is None:
         return False
     votes = [_votes(fine[name], coarse[name], here[name], FINE_STEP / step) for name in fine]
@@ -75,13 +74,16 @@ def _votes(fine: Vector, coarse: Vector, here: Vector, ratio: float) -> tuple[in
     return int(asked.sum()), int(void.sum())
 
 
-def _changes(reference: Reference, point: Arrays, directions: Arrays, step: float) -> Mapping[str, Vector] | None:
-    """|f(x + step·v) − f(x)| by output; None where that is not defined."""
+def _changes(
+    reference: Reference, subject: Subject, generator: np.random.Generator, step: float
+) -> Mapping[str, Vector] | None:
+    """|f(x + step·v) − f(x)| by output for a random v; None where that is not defined."""
     library = reference.library
-    moved: dict[str, Array] = {name: library.moved(point[name], v, step) for name, v in directions.items()}
+    still = {name: array for name, array in subject.point.items() if name not in subject.differentiable}
+    moved = {name: _moved(library, generator, subject.point[name], step) for name in subject.differentiable}
     try:
         with np.errstate(all="ignore"):
-            outputs = reference.forward({**point, **moved})
+            outputs = reference.forward({**subject.point, **reference.widened(still), **moved})
     except BudgetSpentError:
         raise
     except Exception:
@@ -93,3 +95,10 @@ def _changes(reference: Reference, point: Arrays, directions: Arrays, step: floa
             return None
         changes[name] = abs(there - library.vector(y))
     return changes
+
+
+def _moved(library: Library, generator: np.random.Generator, array: Array, step: float) -> Array:
+    """`array` in float64, moved by `step` along a random direction that is drawn block by block and not kept."""
+    wide, flat = library.blank(array, FORMATS["float64"]), library.flat(array)
+    drawn = components_drawn_by(library, generator, array)
+    return built(library, wide, lambda block: library.moved(library.vector(flat[block]), drawn(block), step), wide)

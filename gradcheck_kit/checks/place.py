@@ -52,7 +52,8 @@ class Place:
     Attributes:
         exact: what is differentiated instead of the subject's forward, if anything.
         point: the primal, in the inputs' own dtypes; the backward is asked here.
-        line_point: the point as the forward that is differentiated takes it.
+        line_point: the point as the forward that is differentiated takes it; but of large arrays the primal itself,
+            since a float64 copy of it is made only while the function is differentiated.
         schemes, scales: the steps, and how far step 1 reaches, by input.
         rounding: the largest rounding error of the backward that a look from here has measured, in its last places.
         large: whether any differentiable input has several blocks, so that copies of it are to be spared.
@@ -95,7 +96,10 @@ class Place:
 
     @cached_property
     def line_point(self) -> Arrays:
-        return self.point if self.exact is None else self.exact.widened(self.point)
+        if self.exact is None:
+            return self.point
+        small = {n: array for n, array in self.point.items() if self._examination.elements(array) <= BLOCK}
+        return {**self.point, **self.exact.widened(small)}
 
     @property
     def forward(self) -> Forward:
@@ -115,7 +119,7 @@ class Place:
             return self.exact.outputs
         if self.stacked is not None and not self._moved:  # the centre is in that call
             return self._examination.outputs
-        return dict(self.forward(self.line_point))
+        return dict(self.forward(self.point if self.exact is None else self.exact.widened(self.point)))
 
     def coarsest(self, names: Iterable[str]) -> Scheme:
         """The scheme of the inputs that move."""

@@ -16,7 +16,7 @@ from gradcheck_kit.checks.kinked_outputs import between_the_slopes
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.differences.estimate import NOTHING_TO_DIFFERENTIATE, Estimate
 from gradcheck_kit.differences.ladder import differentiate
-from gradcheck_kit.differences.line import Line, snapped_tangent, tangent_drawn_by
+from gradcheck_kit.differences.line import Line, kept_in, snapped_tangent, tangent_drawn_by
 from gradcheck_kit.differences.probe import Kind, expected_size, pass_over, typical_size
 from gradcheck_kit.space import Array, Arrays, Vector, built, inner_of, is_finite, norm, norm_of, norm_of_product
 from gradcheck_kit.verdict import CLEAR_MARGIN, Comparison
@@ -121,8 +121,11 @@ class Round:
 
     def _drawn(self, generator: np.random.Generator) -> dict[str, Array]:
         """A fresh tangent for each input."""
-        point = self.place.line_point
-        return {name: built(self._library, point[name], drawn) for name, drawn in self._drawn_by(generator)}
+        library, point, found = self._library, self.place.line_point, {}
+        for name, drawn in self._drawn_by(generator):
+            kept = kept_in(library, point[name], self.place.schemes[name])
+            found[name] = built(library, point[name], drawn, None if kept is None else library.blank(point[name], kept))
+        return found
 
     def _drawn_by(self, generator: np.random.Generator) -> Iterator[tuple[str, Callable[[slice], Vector]]]:
         """What draws each tangent; together, each scaled down to contribute as much as the least of them."""
@@ -180,9 +183,11 @@ class Round:
 
     def on_lattice(self, name: str, v: Vector) -> Array:
         """The tangent nearest to `v` that `name` can be measured along."""
-        like, place = self.place.line_point[name], self.place
-        snapped = snapped_tangent(self._library, like, v, place.scales[name], place.schemes[name])
-        return self._library.shaped(snapped, like)
+        like, scale, scheme = (held[name] for held in (self.place.line_point, self.place.scales, self.place.schemes))
+        kept = kept_in(self._library, like, scheme)
+        return self._library.shaped(
+            snapped_tangent(self._library, like, v, scale, scheme, kept), self.tangents[name]
+        )
 
     def pulled(self, cotangents: Arrays) -> Arrays:
         """The backward's gradients at the round's point, for other cotangents."""
@@ -191,7 +196,8 @@ class Round:
     def line(self, tangents: Arrays) -> Line:
         """The function that is differentiated, weighted with the round's cotangents, along tangents."""
         weights = {name: self._library.vector(u) for name, u in self.backward.cotangents.items()}
-        return Line(self._library, self.place.forward, self.place.line_point, tangents, weights, self.place.stacked)
+        wide, stacked = self.place.exact is not None, self.place.stacked
+        return Line(self._library, self.place.forward, self.place.line_point, tangents, weights, wide, stacked)
 
     def _measured(
         self, tangents: Arrays, dithers: Sequence[Mapping[str, Change]], *, last: bool = False

@@ -8,14 +8,16 @@ is a multiple of q too: then all x ± 2^-k·v are numbers of the format, on one 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from gradcheck_kit.differences.probe import Kind, Scale, part_of, tangent, typical_size
 from gradcheck_kit.differences.scheme import SCHEMES, Scheme
-from gradcheck_kit.space import BLOCK, FORMATS, Array, Arrays, FloatVector, Library, Vector, built, norm
+from gradcheck_kit.space import BLOCK, FORMATS, Array, Arrays, FloatVector, Format, Library, Vector, blocks, built, norm
 from gradcheck_kit.subject import BudgetSpentError, Forward, Stacked, UsageError
 
+FLOAT64 = FORMATS["float64"]
 BUCKETS = 4096
 """Outputs beyond this many are summed in blocks: their random signs keep the norm of the sums that of the outputs
 (a random-sign sketch; Alon, Matias & Szegedy 1996, "The space complexity of approximating the frequency moments")."""
@@ -27,9 +29,19 @@ def scheme_for(library: Library, probed: Iterable[Array], outputs: Mapping[str, 
     return max((SCHEMES[name] for name in names), key=lambda scheme: scheme.form.unit_roundoff)
 
 
+def kept_in(library: Library, like: Array, scheme: Scheme) -> Format | None:
+    """The format that a tangent of `like` is kept in, where that is not its dtype.
+
+    Where a large input of few digits is moved in float64, which those of a tangent's digits that matter do not need.
+    """
+    large = math.prod(library.shape(like)) > BLOCK
+    return FORMATS["float32"] if large and FORMATS[library.dtype(like)].digits < scheme.form.digits else None
+
+
 def lattice(library: Library, like: Array, scale: Scale, scheme: Scheme) -> Vector:
-    """q: the spacing, in `like`'s format, of the largest stencil point |x| + h·scale of each element."""
-    form = FORMATS[library.dtype(like)]
+    """q: the spacing of the largest stencil point |x| + h·scale of each element, in the format it is computed in:
+    `like`'s, or that of the scheme where it has more digits."""
+    form = max(FORMATS[library.dtype(like)], scheme.form, key=lambda form: form.digits)
     magnitude = abs(library.vector(like))
     q = library.spacing(magnitude + scheme.largest_step * scale, form)
     # A tangent cannot be finer than q over the finest step, so where x dwarfs the scale the stencil is wider.
@@ -56,15 +68,19 @@ def snapped_point(library: Library, like: Array, scale: Scale, scheme: Scheme, i
     return built(library, like, snapped, into)
 
 
-def snapped_tangent(library: Library, like: Array, tangent: Vector, scale: Scale, scheme: Scheme) -> Vector:
+def snapped_tangent(
+    library: Library, like: Array, tangent: Vector, scale: Scale, scheme: Scheme, kept: Format | None = None
+) -> Vector:
     """`tangent` moved so that the finest step times each element is a nonzero multiple of q.
 
-    Each element has few enough digits to be a number of `like`'s format itself.
+    Each element has few enough digits to be a number of the format that it is computed in, and of `kept` too.
     """
-    q = lattice(library, like, scale, scheme)
-    multiple = library.round(tangent * scheme.snap_step / q)
+    unit = lattice(library, like, scale, scheme) / scheme.snap_step
+    if kept is not None:
+        unit = library.maximum(unit, library.spacing(abs(tangent), kept))
+    multiple = library.round(tangent / unit)
     at_least_one = (multiple == 0) * library.sign(tangent)
-    return (multiple + at_least_one) * (q / scheme.snap_step)
+    return (multiple + at_least_one) * unit
 
 
 def tangent_drawn_by(
@@ -79,7 +95,7 @@ def tangent_drawn_by(
 ) -> Callable[[slice], Vector]:
     """What draws a fresh tangent on the lattice of `like`, block by block: each once, in order.
 
-    Every element is a number of `like`'s dtype.
+    Every element is a number of `like`'s dtype, or of `kept_in`.
 
     Args:
         gradient: the analytic gradient at the point, which two of the kinds look at.
@@ -88,11 +104,12 @@ def tangent_drawn_by(
     """
     here, slopes = library.flat(like), library.flat(gradient)
     typical = typical_size(library, gradient) if kind is Kind.EQUALISED else 0.0
+    kept = kept_in(library, like, scheme)
 
     def drawn(block: slice) -> Vector:
         size, g = part_of(scale, block), library.vector(slopes[block])
         v = tangent(library, generator, kind, here[block], g, size, typical)
-        return snapped_tangent(library, here[block], factor * v, size, scheme)
+        return snapped_tangent(library, here[block], factor * v, size, scheme, kept)
 
     return drawn
 
@@ -105,8 +122,9 @@ class Line:
         library: of all arrays.
         forward: f, from a point to outputs by name.
         point: the primal, every input on its lattice.
-        tangents: v by input, shaped like it and in its dtype.
+        tangents: v by input, shaped like it and in its dtype, or as in `kept_in`.
         cotangents: u, a vector for each output.
+        wide: whether f takes float64: what the point has of fewer digits is cast as it is handed over.
         stacked: f at several points in one call, if it is to be called so.
     """
 
@@ -115,23 +133,44 @@ class Line:
     point: Arrays
     tangents: Arrays
     cotangents: Mapping[str, Vector]
+    wide: bool = False
     stacked: Stacked | None = None
     _sampled: dict[float, FloatVector | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     _memory: dict[str, Array | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def at(self, t: float) -> Arrays:
         """The point x + t·v, all inputs included; it is overwritten by the next."""
-        point = dict(self.point)
-        for name, v in self.tangents.items():
-            point[name] = self.library.moved(point[name], v, t, self._into(name))
-        return point
+        return {**self._still, **{name: self._moved(name, v, t, self._into(name)) for name, v in self.tangents.items()}}
+
+    @cached_property
+    def _still(self) -> Arrays:
+        """The point as f takes it, but for what moves."""
+        cast = [n for n in self.point if self._is_cast(n) and n not in self.tangents]
+        return {**self.point, **{n: self.library.widened(self.point[n]) for n in cast}}
+
+    def _is_cast(self, name: str) -> bool:
+        form = FORMATS.get(self.library.dtype(self.point[name]))
+        return self.wide and form is not None and form != FLOAT64
+
+    def _moved(self, name: str, v: Array, t: float, into: Array | None) -> Array:
+        """x + t·v as f takes it."""
+        x = self.point[name]
+        if not self._is_cast(name):
+            return self.library.moved(x, v, t, into)
+        whole = self.library.blank(x, FLOAT64) if into is None else into
+        here, there, step = (self.library.flat(array) for array in (x, whole, v))
+        for block in blocks(len(here)):
+            there[block] = step[block]  # which the sum then takes the place of
+            self.library.moved(self.library.vector(here[block]), there[block], t, there[block])
+        return there.reshape(self.library.shape(x))
 
     def _into(self, name: str) -> Array | None:
         """The memory that a large input moves in: to ask the system for it each time takes longer than the sum."""
         if name not in self._memory:
             like = self.point[name]
             large = math.prod(self.library.shape(like)) > BLOCK
-            self._memory[name] = self.library.blank(like) if large else None
+            form = FLOAT64 if self._is_cast(name) else None
+            self._memory[name] = self.library.blank(like, form) if large else None
         return self._memory[name]
 
     def sample(self, t: float) -> FloatVector | None:
@@ -154,10 +193,10 @@ class Line:
         if self.stacked is None or not times:
             return
         moving = {
-            name: self.library.stacked([self.library.moved(self.point[name], v, t) for t in times])
+            name: self.library.stacked([self._moved(name, v, t, None) for t in times])
             for name, v in self.tangents.items()
         }
-        outputs = self.stacked(self.point, moving)
+        outputs = self.stacked(self._still, moving)
         for i, t in enumerate(times):
             self._sampled[t] = self.weighted({name: output[i] for name, output in outputs.items()})
 

@@ -72,13 +72,20 @@ def scale_of(library: Library, array: Array, per_element: bool) -> Scale:
 
 def random_tangent(library: Library, generator: np.random.Generator, like: Array, scale: Scale | None = None) -> Array:
     """A direction whose components are ± half to the whole of `scale`, or else of the element, where a zero stays."""
+    return built(library, like, components_drawn_by(library, generator, like, scale))
+
+
+def components_drawn_by(
+    library: Library, generator: np.random.Generator, like: Array, scale: Scale | None = None
+) -> Callable[[slice], Vector]:
+    """What draws such a direction, block by block: each once, in order."""
     flat = library.flat(like)
 
     def drawn(block: slice) -> Vector:
         size = library.vector(flat[block]) if scale is None else part_of(scale, block)
         return size * library.place(signed_uniform(generator, block.stop - block.start), like)
 
-    return built(library, like, drawn)
+    return drawn
 
 
 def tangent(
