@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from gradcheck_kit.arguments import as_number, integer
+from gradcheck_kit.freed_memory import give_back
 from gradcheck_kit.space import FORMATS, Array, Arrays
 from gradcheck_kit.subject import BudgetSpentError, Forward, Recorded, Stacked, Subject, UsageError
 
@@ -70,6 +71,7 @@ class Meter:
         self.forward = self.vjp = 0
         self._budget = budget or Budget()
         self._started = time.perf_counter()
+        self._large = subject.large
         self.subject = self._counting(subject)
 
     @property
@@ -134,6 +136,8 @@ class Meter:
             raise BudgetSpentError(f"{evaluations} evaluations")
         if seconds is not None and self.seconds >= seconds:
             raise BudgetSpentError(f"{seconds:g} seconds")
+        if self._large:  # what the evaluation makes may be as large as the inputs
+            give_back()
 
 
 def generator_of(seed: int) -> np.random.Generator:

@@ -1,5 +1,6 @@
 """Subject: what is being checked, as named arrays in, named arrays out. All that adapters make, all that checks see."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,7 @@ from typing import Any
 
 from gradcheck_kit.arguments import UsageError as UsageError  # noqa: PLC0414 - adapters, which know the subject, raise it
 from gradcheck_kit.arguments import as_integer
-from gradcheck_kit.space import Array, Arrays, Library
+from gradcheck_kit.space import BLOCK, Array, Arrays, Library
 
 Forward = Callable[[Arrays], Mapping[str, Array]]
 Pullback = Callable[[Arrays, Arrays], Mapping[str, Array | None]]
@@ -203,6 +204,11 @@ class Subject:
             raise UsageError(
                 f"{self.name} has no floating-point input to differentiate ({kinds}); pass at least one float array"
             )
+
+    @property
+    def large(self) -> bool:
+        """Whether any differentiable input has several blocks, so that copies of it are to be spared."""
+        return any(math.prod(self.library.shape(self.point[name])) > BLOCK for name in self.differentiable)
 
     def restricted_to(self, wrt: object) -> "Subject":
         """The same subject with only the inputs in `wrt` (names or positions, one or several) differentiated.

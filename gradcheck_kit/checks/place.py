@@ -10,6 +10,7 @@ from gradcheck_kit.differences.estimate import Estimate, Prior
 from gradcheck_kit.differences.line import scheme_for, snapped_point
 from gradcheck_kit.differences.probe import Kind, Scale, nudged, scale_of
 from gradcheck_kit.differences.scheme import Scheme
+from gradcheck_kit.freed_memory import give_back
 from gradcheck_kit.space import BLOCK, Array, Arrays
 from gradcheck_kit.subject import Forward, Stacked
 
@@ -70,7 +71,7 @@ class Place:
         self._priors: list[Prior | None] = []
         self.rounding = 1.0
         own = {name: self.point[name] for name in self.schemes if examination.elements(self.point[name]) > BLOCK}
-        self.large = bool(own)
+        self.large = examination.subject.large
         self.lent: Arrays = own if self.exact is None and not look.nudge else {}
 
     def _placed(self, look: Look) -> Arrays:
@@ -87,6 +88,11 @@ class Place:
             if self.exact is None:
                 point[name] = snapped_point(library, like, self.scales[name], self.schemes[name])
         return point
+
+    def give_back(self) -> None:
+        """Give back what large arrays have left behind."""
+        if self.large:
+            give_back()
 
     def restore(self) -> None:
         """Put the lent arrays back as they were."""

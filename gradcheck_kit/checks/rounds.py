@@ -213,6 +213,7 @@ class Round:
         finite = math.isfinite(analytic) or all(is_finite(library, gradients[n]) for n in tangents)
         if last:
             gradients.clear()
+            self.place.give_back()
         estimate, line = self._differentiated(tangents, scale)
         changes = [[dither[name] for name in tangents] for dither in dithers]
         own = self._own_rounding(changes, norm_of_all, math.hypot(*(norm_of(library, v) for v in tangents.values())))
