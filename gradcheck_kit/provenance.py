@@ -71,7 +71,7 @@ class Meter:
         self.forward = self.vjp = 0
         self._budget = budget or Budget()
         self._started = time.perf_counter()
-        self._large = subject.large
+        self._gives_back = subject.large and coarsest(subject, {}) != "float64"
         self.subject = self._counting(subject)
 
     @property
@@ -136,7 +136,7 @@ class Meter:
             raise BudgetSpentError(f"{evaluations} evaluations")
         if seconds is not None and self.seconds >= seconds:
             raise BudgetSpentError(f"{seconds:g} seconds")
-        if self._large:  # what the evaluation makes may be as large as the inputs
+        if self._gives_back:  # what arrays of one format have left is of no use to those of another
             give_back()
 
 

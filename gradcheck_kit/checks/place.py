@@ -90,8 +90,8 @@ class Place:
         return point
 
     def give_back(self) -> None:
-        """Give back what large arrays have left behind."""
-        if self.large:
+        """Give back what large arrays of few digits have left behind, before there are as many in float64."""
+        if self.large and self.exact is not None:
             give_back()
 
     def restore(self) -> None:

@@ -185,9 +185,7 @@ class Round:
         """The tangent nearest to `v` that `name` can be measured along."""
         like, scale, scheme = (held[name] for held in (self.place.line_point, self.place.scales, self.place.schemes))
         kept = kept_in(self._library, like, scheme)
-        return self._library.shaped(
-            snapped_tangent(self._library, like, v, scale, scheme, kept), self.tangents[name]
-        )
+        return self._library.shaped(snapped_tangent(self._library, like, v, scale, scheme, kept), self.tangents[name])
 
     def pulled(self, cotangents: Arrays) -> Arrays:
         """The backward's gradients at the round's point, for other cotangents."""

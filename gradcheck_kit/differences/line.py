@@ -30,9 +30,9 @@ def scheme_for(library: Library, probed: Iterable[Array], outputs: Mapping[str, 
 
 
 def kept_in(library: Library, like: Array, scheme: Scheme) -> Format | None:
-    """The format that a tangent of `like` is kept in, where that is not its dtype.
+    """The format that the tangent of a large input of few digits is kept in, though it is moved in float64; else None.
 
-    Where a large input of few digits is moved in float64, which those of a tangent's digits that matter do not need.
+    A tangent of another size or direction would do as well, so half of its digits need not be there.
     """
     large = math.prod(library.shape(like)) > BLOCK
     return FORMATS["float32"] if large and FORMATS[library.dtype(like)].digits < scheme.form.digits else None
