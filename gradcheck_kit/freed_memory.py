@@ -1,9 +1,9 @@
 """Memory that nobody holds any more goes back to the system.
 
 glibc keeps blocks of up to 32 MiB that are freed below the top of its heap, and as much as 64 MiB at the top, for
-allocations to come. Where arrays of two formats come and go, and so of sizes that do not fit into what others have left,
-this is as much again as they take: of 10⁷ parameters in float32 two copies. Other C libraries give large blocks back of
-themselves.
+allocations to come. Where arrays of two formats come and go, of sizes that do not fit into what others have left, this
+is nearly as much again as they take: of 10⁷ parameters in float32 two copies. Other C libraries give large blocks back
+of themselves.
 """
 
 import ctypes

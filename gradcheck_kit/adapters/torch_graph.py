@@ -212,7 +212,9 @@ def pulled_from(
     try:
         given = [cotangents[n].to(outputs[n].dtype) for n in pulled]
         seed = _Seed.apply(given, *(outputs[n] for n in pulled))  # type: ignore[no-untyped-call]
-        found: Sequence[Tensor | None] = torch.autograd.grad(seed, list(leaves.values()), allow_unused=True, **options)
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            [seed], list(leaves.values()), None, allow_unused=True, **options
+        )
     except RuntimeError as error:
         if not MALFORMED.match(str(error)):
             raise
@@ -229,7 +231,7 @@ class _Seed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cotangents: Sequence[Tensor], *outputs: Tensor) -> Tensor:
         ctx.cotangents = cotangents
-        return outputs[0].new_zeros(())
+        return outputs[0].new_zeros((), dtype=torch.float32)
 
     @staticmethod
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:

@@ -183,9 +183,10 @@ class Round:
 
     def on_lattice(self, name: str, v: Vector) -> Array:
         """The tangent nearest to `v` that `name` can be measured along."""
-        like, scale, scheme = (held[name] for held in (self.place.line_point, self.place.scales, self.place.schemes))
-        kept = kept_in(self._library, like, scheme)
-        return self._library.shaped(snapped_tangent(self._library, like, v, scale, scheme, kept), self.tangents[name])
+        library, place = self._library, self.place
+        like, scheme = place.line_point[name], place.schemes[name]
+        kept = kept_in(library, like, scheme)
+        return library.shaped(snapped_tangent(library, like, v, place.scales[name], scheme, kept), self.tangents[name])
 
     def pulled(self, cotangents: Arrays) -> Arrays:
         """The backward's gradients at the round's point, for other cotangents."""

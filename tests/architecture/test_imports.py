@@ -16,7 +16,7 @@ PACKAGES = ("gradcheck_kit", "reference_impls")
 
 # Low to high; what stands together in a set may import one another.
 LAYERS = (
-    {"arguments", "space", "subject", "destination", "whole_file", "spelling"},
+    {"arguments", "space", "subject", "destination", "whole_file", "spelling", "freed_memory"},
     {"differences"},
     {"sources", "illustration"},
     {"verdict", "report", "report_text", "literals", "record", "picture"},

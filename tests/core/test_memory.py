@@ -4,6 +4,7 @@ NumPy's memory is traced exactly (`tracemalloc`). Of torch's every storage that 
 long as it lives; what one operation needs inside itself is not seen.
 """
 
+import copy
 import tracemalloc
 import weakref
 from collections.abc import Callable, Sequence
@@ -18,18 +19,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import gradcheck_kit as gk
-from gradcheck_kit.checks import linearity
-from gradcheck_kit.checks.examination import Examination
+from gradcheck_kit.checks import casting, linearity, rounds
+from gradcheck_kit.checks.examination import Examination, widened
 from gradcheck_kit.checks.place import Place
 from gradcheck_kit.checks.rounds import Round
-from gradcheck_kit.space import BLOCK
+from gradcheck_kit.differences.probe import random_tangent
+from gradcheck_kit.space import BLOCK, FORMATS, NumPy
 from gradcheck_kit.verdict import Verdict
 
 Values = npt.NDArray[np.float64]
 
 INPUTS, SIZE = 5, 3 * BLOCK
 HELD = 4  # copies: the point, the point moved or on its lattice, and two of the gradients, the tangent and the step
-AT_WORK = 12 * BLOCK * 8  # bytes, whatever the size: blocks in float64
+# Copies: as above, but in float32 the function is differentiated in float64, where the point moved counts twice: the
+# point, the point moved, and the tangent.
+AT_WORK = {"float64": 12 * BLOCK * 8, "float32": 6 * BLOCK * 8}  # bytes, whatever the size: blocks in float64
 
 
 # ---------------------------------------------------------------- what is held
@@ -45,19 +49,19 @@ def its_vjp(u: Values, *inputs: Values) -> tuple[Values, ...]:
     return tuple(x * (weight / (x.size * value)) for weight, value, x in zip(u, y, inputs, strict=True))
 
 
-def copies_in_numpy(vjp: Callable[..., Any] = its_vjp, questions: Sequence[str] | None = ("directional",)) -> float:
+def copies_in_numpy(dtype: str = "float64", questions: Sequence[str] | None = ("directional",)) -> float:
     """The most that a check of large inputs holds beside the blocks at work, in copies of them."""
     generator = np.random.default_rng(0)
-    inputs = [generator.normal(size=SIZE) for _ in range(INPUTS)]
+    inputs = [generator.normal(size=SIZE).astype(dtype) for _ in range(INPUTS)]
     names = [f"x{i}" for i in range(INPUTS)]
     tracemalloc.start()
     try:
-        report = gk.examine(root_of_mean_square, *inputs, vjp=vjp, names=names, questions=questions, figures=False)
+        report = gk.examine(root_of_mean_square, *inputs, vjp=its_vjp, names=names, questions=questions, figures=False)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert all(finding.verdict is Verdict.PASS for finding in report.findings), str(report)
-    return (peak - AT_WORK) / sum(x.nbytes for x in inputs)
+    return (peak - AT_WORK[dtype]) / sum(x.nbytes for x in inputs)
 
 
 class Counted(TorchDispatchMode):
@@ -98,31 +102,34 @@ class Network(torch.nn.Module):
             torch.nn.Linear(2400, 1500),
             torch.nn.Tanh(),
             torch.nn.Linear(1500, 3),
-        ).double()
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = self.body(x)
         return found
 
 
-def copies_in_torch(questions: Sequence[str] | None) -> float:
+def copies_in_torch(dtype: str, questions: Sequence[str] | None) -> float:
     """The same of a module's parameters; the module itself is not counted."""
     torch.manual_seed(0)
-    module, x = Network(), torch.randn(2, 600, dtype=torch.float64)
+    form = getattr(torch, dtype)
+    module, x = Network().to(form), torch.randn(2, 600, dtype=form)
     parameters = [name for name, _ in module.named_parameters()]
     own = sum(p.nbytes for p in module.parameters())
     with Counted() as counted:
         report = gk.examine(module, x, wrt=parameters, questions=questions)
     assert all(finding.verdict is Verdict.PASS for finding in report.findings), str(report)
-    return (counted.most - AT_WORK) / own - 1.0
+    return (counted.most - AT_WORK[dtype]) / own - 1.0
 
 
-def test_the_differences_of_large_inputs_hold_four_copies() -> None:
-    assert 3 < copies_in_numpy() <= HELD
+@pytest.mark.parametrize("dtype", AT_WORK)
+def test_the_differences_of_large_inputs_hold_four_copies(dtype: str) -> None:
+    assert 3 < copies_in_numpy(dtype) <= HELD
 
 
-def test_so_do_all_questions_of_a_module() -> None:
-    assert 3 < copies_in_torch(None) <= HELD
+@pytest.mark.parametrize("dtype", AT_WORK)
+def test_so_do_all_questions_of_a_module(dtype: str) -> None:
+    assert 3 < copies_in_torch(dtype, None) <= HELD
 
 
 # ---------------------------------------------------------------- an extra copy is seen
@@ -167,21 +174,52 @@ def trials_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(linearity, "LAWS", tuple(replace(law, trial=keeping(law.trial)) for law in linearity.LAWS))
 
 
+def tangents_in_float64(patch: pytest.MonkeyPatch) -> None:
+    """Tangents of float32 inputs take as much memory as the point that moves."""
+    patch.setattr(rounds, "kept_in", lambda *given: FORMATS["float64"])
+
+
+def widened_point_kept(patch: pytest.MonkeyPatch) -> None:
+    """The point in float64 is there beside the point that moves."""
+    patch.setattr(Place, "line_point", property(lambda self: widened(NumPy(), self.point)))
+
+
+def directions_kept(patch: pytest.MonkeyPatch) -> None:
+    """To see whether the forward casts inside, it is moved along directions that are kept."""
+    moved, kept = casting._moved, list[Any]()
+
+    def keeping(library: Any, generator: Any, array: Any, step: float) -> Any:
+        wide = library.widened(array)
+        kept.extend([wide, random_tangent(library, copy.deepcopy(generator), wide)])
+        return moved(library, generator, array, step)
+
+    patch.setattr(casting, "_moved", keeping)
+
+
 EXTRA = {
-    nothing_lent: "directional",
-    gradients_kept: "directional",
-    tangents_kept: "directional",
-    trials_kept: "linearity",
+    nothing_lent: ("float64", "directional"),
+    gradients_kept: ("float64", "directional"),
+    tangents_kept: ("float64", "directional"),
+    trials_kept: ("float64", "linearity"),
+    tangents_in_float64: ("float32", "directional"),
+    widened_point_kept: ("float32", "directional"),
+    directions_kept: ("float32", "directional"),
 }
 
 
 @pytest.mark.parametrize("extra", EXTRA, ids=lambda extra: extra.__name__)
 def test_one_copy_more_is_seen(extra: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     extra(monkeypatch)
-    assert copies_in_numpy(questions=[EXTRA[extra]]) > HELD
+    dtype, question = EXTRA[extra]
+    assert copies_in_numpy(dtype, [question]) > HELD
 
 
 # ---------------------------------------------------------------- and it changes no number
+
+
+def wrong_by_the_first(u: Values, *inputs: Values) -> tuple[Values, ...]:
+    first, *others = its_vjp(u, *inputs)
+    return (1.01 * first).astype(first.dtype), *others
 
 
 def given_back(u: Values, a: Values, b: Values) -> tuple[Values, Values]:
@@ -197,15 +235,22 @@ def within_the_domain(u: Values, a: Values) -> Values:
 
 LARGE = np.random.default_rng(1).uniform(0.5, 1.0, size=(2, BLOCK + 5))
 AT_THE_EDGE = np.where(np.arange(BLOCK + 5) % 7 == 0, 1.0, LARGE[0])
+IN_FLOAT32 = tuple(LARGE.astype(np.float32))
 SUBJECTS: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Values, ...]]] = {
     "right": (root_of_mean_square, its_vjp, tuple(LARGE)),
+    "right in float32": (root_of_mean_square, its_vjp, IN_FLOAT32),
+    "wrong in float32 by one input": (root_of_mean_square, wrong_by_the_first, IN_FLOAT32),
     "returns what it was given": (lambda a, b: np.array([np.dot(a, b)]), given_back, tuple(LARGE)),
     "raises beyond an edge": (lambda a: np.sqrt(2.0 - a), within_the_domain, (AT_THE_EDGE,)),
 }
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-@pytest.mark.parametrize("extra", [nothing_lent, gradients_kept, tangents_kept], ids=lambda extra: extra.__name__)
+@pytest.mark.parametrize(
+    "extra",
+    [nothing_lent, gradients_kept, tangents_kept, tangents_in_float64, directions_kept],
+    ids=lambda extra: extra.__name__,
+)
 def test_the_memory_that_is_spared_changes_no_number(
     subject: str, extra: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
