@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--widths", type=int, nargs="+", default=[784, 2048, 2560, 1200, 10])
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--dtype", choices=["float64", "float32"], default="float64")
+    parser.add_argument("--dtype", choices=["float64", "float32", "float16", "bfloat16"], default="float64")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch; on a busy machine two wait for each other")
     parser.add_argument("--repeats", type=int, default=REPEATS)
