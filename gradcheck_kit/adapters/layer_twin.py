@@ -55,9 +55,12 @@ class Twin:
         self._structure = Structure.of(returned)
         return named_outputs(self.library, returned)
 
-    def pulled_by_ones(self, outputs: Arrays) -> None:
-        """Run the backward of the latest forward, of these outputs."""
-        self._backward(copies_of(self.library, outputs))
+    def pulled_by_ones(self, outputs: Arrays) -> list[Array]:
+        """Run the backward of the latest forward, of these outputs; the cotangents, and what it returned for inputs."""
+        cotangents = copies_of(self.library, outputs)
+        returned = self._backward(cotangents)
+        entries = returned if isinstance(returned, list | tuple) else [returned]
+        return [*cotangents.values(), *(entry for entry in entries if self.library.owns(entry))]
 
     def pullback(self, point: Arrays, cotangents: Arrays) -> dict[str, Array | None]:
         """The gradients of inputs and parameters there."""

@@ -29,8 +29,9 @@ def subject_of(
 
     The layer itself is never called or changed: everything runs on deep copies. Parameters are found as
     `params`/`grads` (dicts, or lists in the same order), or as pairs of attributes, slots or properties `W` and `dW`
-    (or `grad_W`, `W_grad`), arrays or lists and dicts of them, or as objects with an array `data` and its `grad`; where
-    the layer declares none, those of layers in its attributes, lists and dicts are found as well, as `layers[0].W`.
+    (or `grad_W`, `W_grad`), arrays or lists and dicts of them, or as objects with an array `data` and its `grad`; other
+    names (`gW`, `W_gradient`, `dw`) where the backward is seen to write there, and nothing else may be the gradient.
+    Where the layer declares none, those of layers in its attributes, lists and dicts are found as well: `layers[0].W`.
     What the first forward makes counts. They join the inputs under their own names (`param.W` where an input has that
     name); an array in several places is one parameter, whose gradient is the sum of what stands there.
 

@@ -6,6 +6,7 @@ from typing import Any
 from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.adapters.layer_twin import Twin
 from gradcheck_kit.adapters.other_arrays import reached
+from gradcheck_kit.adapters.other_names import OtherNames
 from gradcheck_kit.adapters.parameters import (
     Parameter,
     declared,
@@ -157,11 +158,14 @@ class ParameterSearch:
             places = [p for p, array in before[path].items() if self._kept(owner, p, array, after.get(p))]
             gradients = gradients_of(places)
             kept[path] = [place for place in places if place not in gradients]
+        otherwise = OtherNames(self._layer, self._library, owners, kept)
         if run or any(kept.values()):
-            self._twin.pulled_by_ones(outputs)
+            otherwise.pulled(self._twin.pulled_by_ones(outputs))
         beside = {path: {place: gradient_place(place, owner) for place in kept[path]} for path, owner in owners}
-        alone = [place for found in beside.values() for place, gradient in found.items() if gradient is None]
-        self.unpaired = tuple(place.name for place in alone if self._is_read_alone(place))
+        for path, found in beside.items():
+            alone = [p for p, gradient in found.items() if gradient is None and self._is_read_alone(p)]
+            found.update(otherwise.gradients(path, alone))
+            self.unpaired += tuple(place.name for place in alone if found[place] is None)
         return {
             path: [(place, gradient) for place, gradient in found.items() if gradient is not None]
             for path, found in beside.items()

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gradcheck_kit.adapters.gradient_names import HOLDS, OTHER_GRADS, is_place_of_gradient, spellings
 from gradcheck_kit.adapters.held import held_by
 from gradcheck_kit.adapters.places import Path, Place
 from gradcheck_kit.space import Array, Library
 
-SPELLINGS = ("d{}", "grad_{}", "{}_grad", "d_{}")  # the gradient of W beside it, as textbooks write it
-OTHER_GRADS = ("gradients", *(form.format("params") for form in SPELLINGS))  # what `grads` is called otherwise
-HOLDS = ("data", "value")  # what an object that has a `grad` calls its array
 DEEPEST = 4  # layers inside layers
 
 
@@ -44,10 +42,13 @@ class Parameter:
 
 
 def _gradient_at(place: Place, layer: Any) -> Any:
-    """What stands there; of a declared parameter W else in `dparams` or `gradients`, and else under the key "dW"."""
-    containers = [place.container, *(OTHER_GRADS if place.container == "grads" else ())]
-    keys = [place.key, *(_spellings(place.key) if place.container is not None else ())]
-    places = (replace(place, container=container, key=key) for container in containers for key in keys)
+    """What stands there; of a declared parameter W else in `dparams` or `gradients`, under the key "dW" or beside W."""
+    keys = [place.key, *(spellings(place.key) if place.container is not None else ())]
+    ways = [(place.container, key) for key in keys]
+    if place.container == "grads":
+        ways += [(container, key) for container in OTHER_GRADS for key in keys]
+        ways += [(container, key) for container in ("params", "parameters") for key in keys[1:]]
+    places = (replace(place, container=container, key=key) for container, key in ways)
     return next((value for other in places if (value := other.read(layer)) is not None), None)
 
 
@@ -55,6 +56,7 @@ def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
     """The parameters and gradients in `params` and `grads`; None where there is no such declaration.
 
     Beside a dict of gradients, `parameters` are such, too. Entries may be dicts and lists of arrays in their turn.
+    Where there are no `grads`, entries of `params` that are called so and have the shape are the gradients of others.
 
     `grads` may be made by the first backward only; a gradient that never appears counts as missing. `params` that are
     objects with an array and its `grad` are found as what they are.
@@ -69,7 +71,21 @@ def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
     if any(_is_parameter(held) for _, held in items_of(params)):
         return None
     ways = [way for key, held in items_of(params) for way in _ways(key, held)]
-    return [(_declared_in(named, way, path), _declared_in("grads", way, path)) for way in ways]
+    places = {_declared_in(named, way): _declared_in("grads", way) for way in ways}
+    found = places if grads is not None else _among_themselves(places, owner)
+    return [(replace(p, path=(*path, *p.path)), replace(g, path=(*path, *g.path))) for p, g in found.items()]
+
+
+def _among_themselves(places: Mapping[Place, Place], owner: Any) -> dict[Place, Place]:
+    """The same without those that are the gradients of others, as dW of W."""
+    shapes = {place: getattr(place.read(owner), "shape", None) for place in places}
+    found = dict(places)
+    for gradient, shape in shapes.items():
+        of = [place for place, its in shapes.items() if is_place_of_gradient(gradient, place) and shape in (its, None)]
+        if len(of) == 1:
+            found[of[0]] = gradient
+            del found[gradient]
+    return found
 
 
 def _ways(key: Any, held: Any) -> list[tuple[Any, ...]]:
@@ -78,11 +94,9 @@ def _ways(key: Any, held: Any) -> list[tuple[Any, ...]]:
     return [(key, *(step for _, step in steps)) for steps in inner] or [(key,)]
 
 
-def _declared_in(container: str, way: tuple[Any, ...], path: Path) -> Place:
+def _declared_in(container: str, way: tuple[Any, ...]) -> Place:
     *outer, key = way
-    if not outer:
-        return Place(container, key, path)
-    return Place(None, key, (*path, (".", container), *(("[]", step) for step in outer)))
+    return Place(None, key, ((".", container), *(("[]", step) for step in outer))) if outer else Place(container, key)
 
 
 def layers_inside(layer: Any) -> Iterator[tuple[Path, Any]]:
@@ -151,12 +165,12 @@ def held_arrays(owner: Any, path: Path, library: Library) -> dict[Place, Array]:
 def gradient_place(place: Place, owner: Any) -> Place | None:
     """Where an owner's array has its gradient: beside it, or under the same key of the container's."""
     there = {*held_by(owner), *_properties(owner)}
-    return next((place.under(beside) for beside in _spellings(place.attribute) if beside in there), None)
+    return next((place.under(beside) for beside in spellings(place.attribute) if beside in there), None)
 
 
 def gradients_of(places: Iterable[Place]) -> set[Place]:
     """Where the gradients of these would be, however they are spelled."""
-    return {place.under(name) for place in places for name in _spellings(place.attribute)}
+    return {place.under(name) for place in places for name in spellings(place.attribute)}
 
 
 def items_of(container: Any) -> list[tuple[Any, Any]]:
@@ -175,11 +189,6 @@ def _arrays_of(owner: Any, library: Library) -> dict[str, Array]:
         if library.owns(value):
             found[name] = value
     return found
-
-
-def _spellings(name: Any) -> list[str]:
-    """What the gradient of an attribute may be called; the key of a list is no name."""
-    return [form.format(name) for form in SPELLINGS] + ["grad"] * (name in HOLDS) if isinstance(name, str) else []
 
 
 def _properties(owner: Any) -> list[str]:

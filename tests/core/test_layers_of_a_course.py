@@ -19,7 +19,7 @@ X = GENERATOR.normal(size=(4, 3))
 
 
 class Affine:
-    """Its gradient is kept as `gW`, a name that nobody can guess."""
+    """Its gradient is kept under a name that nobody can guess."""
 
     def __init__(self) -> None:
         self.W, self.unread, self.mean = np.ones((3, 2)), np.ones(7), 0.0
@@ -29,7 +29,7 @@ class Affine:
         return x @ self.W
 
     def backward(self, cotangent: Array) -> Any:
-        self.gW = 3 * self.x.T @ cotangent  # three times too large
+        self.slope_of_weights = 3 * self.x.T @ cotangent  # three times too large
         return cotangent @ self.W.T
 
 

@@ -176,6 +176,48 @@ NAMED = {
         lambda w: {"parameters": {"W": w}, "grads": {}}, lambda layer: layer.parameters["W"], set_item("grads", "dW")
     ),
 }
+
+
+def called(array: str, gradient: str, *, at_first: bool) -> type[Dense]:
+    """A layer with these two attributes; the gradient is there from the first, or made by the first backward."""
+    return holding(
+        lambda w: {array: w, **({gradient: np.zeros_like(w)} if at_first else {})},
+        lambda layer: getattr(layer, array),
+        lambda layer, value: setattr(layer, gradient, value),
+    )
+
+
+def in_one_dict(attribute: str, *, at_first: bool) -> type[Dense]:
+    """A layer that keeps W and dW in one dict."""
+    return holding(
+        lambda w: {attribute: {"W": w, **({"dW": np.zeros_like(w)} if at_first else {})}},
+        lambda layer: getattr(layer, attribute)["W"],
+        set_item(attribute, "dW"),
+    )
+
+
+PAIRS = [("W", "gW"), ("W", "W_gradient"), ("W", "gradient_W"), ("W", "Wgrad"), ("W", "dw"), ("w", "dW")]
+PAIRS += [("weight", "gradWeight"), ("_W", "_dW"), ("_W", "dW"), ("W", "delta_W")]
+OTHERWISE = {
+    f"{array} and {gradient}, {when}": (called(array, gradient, at_first=when == "there at first"), array)
+    for array, gradient in PAIRS
+    for when in ("there at first", "made late")
+}
+OTHERWISE |= {
+    f"W and dW in one dict {attribute}, {when}": (in_one_dict(attribute, at_first=when == "there at first"), "W")
+    for attribute in ("params", "weights_and_gradients")
+    for when in ("there at first", "made late")
+}
+OTHERWISE |= {
+    "an attribute beside a dict grads": (
+        holding(lambda w: {"W": w, "grads": {}}, lambda layer: layer.W, set_item("grads", "W")),
+        "W",
+    ),
+    "a dict beside a dict g": (
+        holding(lambda w: {"p": {"W": w}, "g": {}}, lambda layer: layer.p["W"], set_item("g", "W")),
+        "W",
+    ),
+}
 NESTED = {
     "params['first'].W": holding(
         lambda w: {"params": {"first": {"W": w}}, "grads": {"first": {}}},
@@ -207,6 +249,7 @@ ELSEWHERE = {
 PLACES: dict[str, tuple[type[Dense], str]] = {
     **{place: (layer, "W") for place, layer in NAMED.items()},
     **{name: (layer, name) for name, layer in NESTED.items()},
+    **OTHERWISE,
     "a dict of the class": (OfTheClass, "W"),
     "an attribute of the class": (AttributeOfTheClass, "W"),
     "a module, behind a property": (OfTheModule, "W"),
@@ -279,6 +322,82 @@ def test_an_array_that_is_read_in_an_object_of_any_kind_is_named_as_not_asked(na
 def test_a_parameter_without_a_gradient_is_told_where_one_is_looked_for() -> None:
     layer = holding(lambda w: {"params": {"W": w}}, lambda layer: layer.params["W"], lambda layer, gradient: None)()
     assert "keep one beside it, as self.dW" in str(gk.examine(layer, X)).replace("\n      ", " ")
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_bare_grad_is_that_of_a_lone_array_of_a_shape_of_its_own(wrong: bool) -> None:
+    class Theta:
+        def __init__(self) -> None:
+            self.theta, self.grad = W[:, :2].copy(), None
+
+        def forward(self, x: Array) -> Array:
+            self.x = x
+            return x @ self.theta
+
+        def backward(self, dout: Array) -> Array:
+            self.grad = (self.x.T @ dout) * (1.001 if wrong else 1.0)
+            return dout @ self.theta.T
+
+    report = gk.examine(Theta(), X)
+    failed = [finding.input for finding in report.findings if finding.verdict is Verdict.FAIL]
+    assert (report.verdict, failed) == ((Verdict.FAIL, ["theta"]) if wrong else (Verdict.PASS, []))
+
+
+class Constant:
+    """Scales by numbers that are not learnt, and keeps what stands in `kept`."""
+
+    def __init__(self, kept: str) -> None:
+        self.scale, self.kept = np.abs(X) + 1.0, kept
+        setattr(self, kept, np.zeros_like(X))
+
+    def forward(self, x: Array) -> Array:
+        setattr(self, self.kept, np.array(getattr(self, self.kept)))
+        return x * self.scale
+
+    def backward(self, dout: Array) -> Array:
+        if self.kept == "grad":
+            self.grad = 2.0 * dout
+        return dout * self.scale
+
+
+@pytest.mark.parametrize("kept", ["grad", "scale_gradient"])
+def test_what_is_no_gradient_for_certain_is_told_as_not_asked(kept: str) -> None:
+    """One has the cotangent's shape too, the other is never written by the backward."""
+    report = gk.examine(Constant(kept), X)
+    assert report.verdict is Verdict.PASS, str(report)
+    assert [item for item in report.not_asked if UNPAIRED in item] == [f"scale ({UNPAIRED})"]
+
+
+def test_two_gradients_that_one_array_may_have_are_none() -> None:
+    class Twice(Dense):
+        def __init__(self) -> None:
+            super().__init__()
+            self.W = W.copy()
+
+        def weights(self) -> Array:
+            return self.W
+
+        def keep(self, gradient: Array) -> None:
+            self.gW, self.gradient_W = gradient, 0.1 * gradient
+
+    assert [item for item in gk.check(Twice(), X).not_asked if UNPAIRED in item] == [f"W ({UNPAIRED})"]
+
+
+def test_entries_called_as_gradients_beside_a_dict_of_gradients_are_parameters() -> None:
+    class Odd:
+        def __init__(self) -> None:
+            self.params, self.grads = {"t": X[0].copy(), "dt": X[1].copy()}, dict[str, Array]()
+
+        def forward(self, x: Array) -> Array:
+            self.x = x
+            return x * self.params["t"] + self.params["dt"]
+
+        def backward(self, dout: Array) -> Array:
+            self.grads = {"t": (dout * self.x).sum(0), "dt": dout.sum(0)}
+            return dout * self.params["t"]
+
+    report = gk.check(Odd(), X)
+    assert {finding.input for finding in report.findings if finding.input} == {"x", "t", "dt"}
 
 
 # ---------------------------------------------------------------- tied weights
