@@ -26,7 +26,7 @@ def text(report: "Report") -> str:
     if len(complaints) > TOLD:
         lines += ["", *_also(complaints[TOLD:])]
     if report.verdict is Verdict.INCONCLUSIVE and not complaints:
-        lines += ["", "  nothing was compared: pass an input that has elements, and ask for `directional`"]
+        lines += ["", f"  {_not_compared(report)}"]
     lines.append("")
     foot = _foot(report)
     if report.exploration is not None:
@@ -34,6 +34,15 @@ def text(report: "Report") -> str:
     elif report.reproduction is not None and report.verdict is Verdict.FAIL:
         lines += [f"  {line}" for line in _repeated(report.reproduction, MOST_LINES - len(lines) - len(foot))]
     return "\n".join([*lines, *foot])
+
+
+def _not_compared(report: "Report") -> str:
+    """Why every finding is a PASS, and the report none."""
+    empty = [finding.input for finding in report.findings if finding.question == "directional" and finding.input]
+    if not empty:
+        return "nothing was compared: ask for `directional` too"
+    has = "has" if len(empty) == 1 else "have"
+    return f"nothing was compared: {', '.join(empty)} {has} no elements; pass an input that has some"
 
 
 def headline(report: "Report") -> str:

@@ -49,7 +49,8 @@ class ForwardMode:
         names: the inputs that may move; the others stand still.
         pushforward: (point, tangents by input) → the outputs' tangents by name.
 
-    `pushforward` raises `NoForwardModeError` where there is no JVP after all.
+    `pushforward` raises `NoForwardModeError` where there is no JVP after all, and `ForwardModeError` where a
+    hand-written one raises, or returns what is no tangent.
     """
 
     names: tuple[str, ...]
@@ -58,6 +59,10 @@ class ForwardMode:
 
 class NoForwardModeError(Exception):
     """A part of the function has no JVP; the message says which, in a few words."""
+
+
+class ForwardModeError(Exception):
+    """A hand-written JVP cannot be used; the message is what was raised, in a few words."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from gradcheck_kit.adapters.signature import (
     given_names,
     named_arguments,
     named_outputs,
+    run_jvp,
 )
 from gradcheck_kit.space import Array, Arrays
 from gradcheck_kit.subject import ForwardMode, Origin, Shared, Subject, UsageError
@@ -82,7 +83,7 @@ def subject_of(
         moving = {**still, **tangents}
         with randomness.replayed("jvp"):
             given = tuple(moving.get(n) for n in arguments.names)
-            return named_outputs(library, jvp(given, *arguments.placed(point)))  # type: ignore[misc]
+            return named_outputs(library, run_jvp(jvp, given, *arguments.placed(point)))  # type: ignore[arg-type]
 
     return Subject(
         title,

@@ -1,5 +1,6 @@
 """How a backward is called, and which input each gradient that it returned belongs to."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,15 +11,49 @@ from gradcheck_kit.space import Array, Library
 from gradcheck_kit.subject import UsageError
 
 
-def expect_backward(title: str, backward: Callable[..., Any]) -> None:
+def given_to(title: str, backward: Callable[..., Any], cotangents: Any) -> Sequence[Any]:
+    """What a layer's backward is called with: one cotangent, or one tuple of them, or each by itself.
+
+    Of a forward that returns several outputs each is given by itself where the backward has a parameter for each: all
+    of them required, but those that are by default 0 or None, as the cotangent of an output that is not used.
+
+    Raises:
+        UsageError: it takes neither; the message says how it is called.
+    """
+    several = cotangents if isinstance(cotangents, tuple) and len(cotangents) > 1 else ()
+    if several and _takes_each(backward, len(several)):
+        return several
+    expect_backward(title, backward, f"; the forward returned {len(several)} outputs" if several else "")
+    return [cotangents]
+
+
+def _takes_each(backward: Callable[..., Any], count: int) -> bool:
+    try:
+        parameters = inspect.signature(backward).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(positional) != len(parameters) or len(positional) != count:
+        return False
+    return all(_is_cotangent(parameter.name, parameter.default) for parameter in positional)
+
+
+def _is_cotangent(name: str, default: Any) -> bool:
+    """Whether a parameter may stand for the cotangent of an output, by what it is where that output is not used."""
+    if default is None:
+        return name.startswith(("d", "grad", "cot"))
+    return default is inspect.Parameter.empty or (type(default) in (int, float) and default == 0)
+
+
+def expect_backward(title: str, backward: Callable[..., Any], seen: str = "") -> None:
     """Raise a UsageError, which says how it is called, if a layer's backward cannot take one cotangent."""
     misfit = misfit_of(backward, [None])
     if misfit is not None:
         signature, error = misfit
         raise UsageError(
             f"{title}.backward is called as backward(cotangent), with the gradient of what comes after {title} in the "
-            f"form of the forward's output: one array, or one tuple for several outputs; yours takes "
-            f"{signature} ({error}); for a loss write backward(self, cotangent=1.0), and multiply "
+            "form of the forward's output: one array, or for several outputs one tuple, or one argument for each; "
+            f"yours takes {signature} ({error}{seen}); for a loss write backward(self, cotangent=1.0), and multiply "
             "by it"
         )
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradcheck_kit.adapters.gradients import matched_gradients
+from gradcheck_kit.adapters.gradients import given_to, matched_gradients
 from gradcheck_kit.adapters.parameters import Parameter
 from gradcheck_kit.adapters.randomness import FrozenRandomness
 from gradcheck_kit.adapters.sharing import shared_memory
-from gradcheck_kit.adapters.signature import Arguments, Structure, expect_outputs, named_outputs
+from gradcheck_kit.adapters.signature import Arguments, Structure, expect_outputs, named_outputs, run_jvp
 from gradcheck_kit.space import Array, Arrays, Library, copies_of
 from gradcheck_kit.subject import Shared
 
@@ -81,7 +81,7 @@ class Twin:
         moving = {n: tangents.get(n, self._zeros(point[n])) for n in self.arguments.differentiable(self.library)}
         given = [moving[name] for name in self.arguments.names if name in moving]
         with self.randomness.replayed("jvp"):
-            return named_outputs(self.library, self.layer.jvp(*given))
+            return named_outputs(self.library, run_jvp(self.layer.jvp, *given))
 
     def _zeros(self, like: Array) -> Array:
         return self.library.shaped(0.0 * self.library.vector(like), like)
@@ -97,7 +97,8 @@ class Twin:
     def _backward(self, cotangents: Arrays) -> Any:
         """What the layer's own backward returns for these, in the form of the forward's outputs."""
         with self.randomness.continued():
-            return self.layer.backward(self._structure.packed(cotangents))
+            backward = self.layer.backward
+            return backward(*given_to(self.title, backward, self._structure.packed(cotangents)))
 
     def _zero_grad(self) -> None:
         """As a training step begins: a layer that has this method may add to the gradients that it holds."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from gradcheck_kit.adapters.gradients import expect_backward
 from gradcheck_kit.adapters.held import shared_with_the_class
 from gradcheck_kit.adapters.layer_twin import Twin
 from gradcheck_kit.adapters.libraries import library_of, randomness_of
@@ -36,7 +35,8 @@ def subject_of(
     name); an array in several places is one parameter, whose gradient is the sum of what stands there.
 
     Args:
-        layer: an object with `forward(*inputs)` and `backward(cotangent)`. A method `zero_grad()` is called before
+        layer: an object with `forward(*inputs)` and `backward(cotangent)`, of several outputs one tuple, or with a
+            parameter for each. A method `zero_grad()` is called before
             each backward, which may then add to the gradients that it holds. A method `jvp(*tangents)`, called after
             the forward with one tangent for every differentiable input, is checked too.
         inputs: NumPy arrays (or Python floats); integer and boolean ones are held fixed.
@@ -46,12 +46,12 @@ def subject_of(
 
     Raises:
         UsageError: the layer cannot be copied, its parameters cannot be set or share a part of their memory, its
-            backward does not take one cotangent, or an input is of no usable kind.
+            an input is of no usable kind. In its pullback: the backward takes neither one cotangent nor one for each
+            output.
     """
     title = name or type(layer).__name__
     library = library_of(inputs)
     arguments = named_arguments(title, layer.forward, inputs, names, library)
-    expect_backward(title, layer.backward)
     randomness = randomness_of(library, inputs)
     asked, twin = (Twin(title, library, _copied(layer, title), arguments, randomness) for _ in range(2))
     randomness.adopt(asked.layer, twin.layer)

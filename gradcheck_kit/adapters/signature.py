@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck_kit.space import FORMATS, Array, Arrays, Library
-from gradcheck_kit.subject import UsageError
+from gradcheck_kit.subject import ForwardModeError, UsageError, in_words
 
 SINGLE = "output"
 """The name of a single output."""
@@ -160,12 +160,24 @@ def _from_signature(forward: Callable[..., Any], count: int) -> list[str] | None
     return found[:count] if len(found) >= count else None
 
 
+def run_jvp(jvp: Callable[..., Any], *arguments: Any) -> Any:
+    """What a hand-written JVP returns.
+
+    Raises:
+        ForwardModeError: it raises; the message is what, in words.
+    """
+    try:
+        return jvp(*arguments)
+    except Exception as error:
+        raise ForwardModeError(in_words(error)) from error
+
+
 @dataclass(frozen=True)
 class Structure:
     """How outputs were returned, nested tuples, lists and mappings too, so that cotangents go back in the same way.
 
     Attributes:
-        kind: dict, tuple, or None for a single output.
+        kind: dict, tuple or the class of a named tuple, or None for a single output.
         parts: the structures of the entries, by key or position.
     """
 
@@ -177,7 +189,8 @@ class Structure:
         if isinstance(returned, Mapping):
             return cls(dict, tuple((key, cls.of(value)) for key, value in returned.items()))
         if isinstance(returned, tuple | list):
-            return cls(tuple, tuple((i, cls.of(value)) for i, value in enumerate(returned)))
+            kind = type(returned) if hasattr(returned, "_fields") else tuple
+            return cls(kind, tuple((i, cls.of(value)) for i, value in enumerate(returned)))
         return cls(None)
 
     def names(self, prefix: str = SINGLE) -> list[str]:
@@ -200,7 +213,10 @@ class Structure:
         if self.kind is None:
             return next(values)
         entries = [(key, part._packed(values)) for key, part in self.parts]
-        return dict(entries) if self.kind is dict else tuple(value for _, value in entries)
+        if self.kind is dict:
+            return dict(entries)
+        packed = tuple(value for _, value in entries)
+        return packed if self.kind is tuple else self.kind._make(packed)  # type: ignore[attr-defined]
 
 
 def named_outputs(library: Library, returned: Any) -> dict[str, Array]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.autograd.function import BackwardCFunction
 
 from gradcheck_kit.adapters.signature import Arguments, expect_outputs, named_outputs
 from gradcheck_kit.adapters.torch_copies import dual, fresh, same_layout
@@ -18,7 +19,15 @@ from gradcheck_kit.adapters.torch_leaves import Strangers, nodes_of
 from gradcheck_kit.adapters.torch_library import FrozenTorchRandomness, Torch
 from gradcheck_kit.adapters.torch_rules import Rules
 from gradcheck_kit.space import Arrays
-from gradcheck_kit.subject import MalformedGradientError, NoForwardModeError, Recorded, Subject, UsageError
+from gradcheck_kit.subject import (
+    ForwardModeError,
+    MalformedGradientError,
+    NoForwardModeError,
+    Recorded,
+    Subject,
+    UsageError,
+    in_words,
+)
 
 Call = Callable[[Mapping[str, Tensor]], Any]
 Gradients = dict[str, Tensor | None]
@@ -31,6 +40,11 @@ MALFORMED = re.compile(
 
 NONE_AS_TANGENT = re.compile("forward grad to be floating point")
 """What torch's assertion says where a `Function.jvp` returns None, which claims that the derivative is zero."""
+
+NO_TANGENT = re.compile(
+    r"Function's jvp returned an invalid number|expected Variable or None|forward gradient that has a different size"
+)
+"""What torch raises where a `Function.jvp` returns what is no tangent of its outputs."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,7 @@ class Graph:
 
         Raises:
             NoForwardModeError: a part has no JVP, or torch gives no output a tangent, as it does without a word.
+            ForwardModeError: a `Function.jvp` raises, or returns what is no tangent.
         """
         with self.randomness.replayed("forward"), torch.enable_grad(), forward_ad.dual_level():
             with warnings.catch_warnings():
@@ -128,9 +143,15 @@ class Graph:
             try:
                 with self.installed(point):
                     outputs = named_outputs(Torch(), self.call(point))
-            except (NotImplementedError, RuntimeError) as error:  # what torch raises for a part without a JVP
+            except Exception as error:
                 if NONE_AS_TANGENT.search(str(error)):
                     return {}
+                if NO_TANGENT.search(str(error)) or (
+                    raised_in_jvp(error) and not isinstance(error, NotImplementedError)
+                ):
+                    raise ForwardModeError(in_words(error)) from error
+                if not isinstance(error, RuntimeError):  # what torch raises for a part without a JVP
+                    raise
                 lacking = re.search(r"forward AD with (\w+)", str(error))
                 raise NoForwardModeError(f"no JVP of {lacking[1]}" if lacking else "no JVP") from None
             pushed = {n: forward_ad.unpack_dual(output).tangent for n, output in outputs.items()}  # type: ignore[no-untyped-call]
@@ -236,6 +257,14 @@ class _Seed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
         return None, *ctx.cotangents
+
+
+def raised_in_jvp(error: Exception) -> bool:
+    """Whether it was raised in the user's own `Function.jvp`."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code is not BackwardCFunction.apply_jvp.__code__:
+        traceback = traceback.tb_next
+    return traceback is not None
 
 
 def _leaf(tensor: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from gradcheck_kit.checks.rounding import FACTOR
 from gradcheck_kit.differences.probe import dithered, nudged, random_tangent, scale_of
 from gradcheck_kit.report import Finding
 from gradcheck_kit.space import Array, Arrays, inner_of, norm_of_product
-from gradcheck_kit.subject import ForwardMode, NoForwardModeError
-from gradcheck_kit.verdict import of_ratio
+from gradcheck_kit.subject import ForwardMode, ForwardModeError, NoForwardModeError
+from gradcheck_kit.verdict import Verdict, of_ratio
 
 QUESTION = "adjoint"
 DITHERS = 2
@@ -39,6 +39,10 @@ def ask(examination: Examination) -> list[Finding]:
         wrong = {name: min(ratio, trial.ratio(beside, [name])) for name, ratio in wrong.items() if not ratio <= 1.0}
     except NoForwardModeError as reason:
         raise NotAskedError(str(reason)) from None
+    except ForwardModeError as error:
+        return [
+            Finding(QUESTION, Verdict.FAIL, f"the JVP raises, and the backward is right: {error}", cause="jvp-raises")
+        ]
     return [_finding(name, ratio) for name, ratio in wrong.items() if not ratio <= 1.0] or [
         passed(QUESTION, "the JVP and the VJP are adjoint beside the point; at it, a tie keeps them apart")
     ]

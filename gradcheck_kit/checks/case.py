@@ -14,19 +14,25 @@ LOST = 0.1  # a gradient further than this from what the same backward gives in 
 
 @dataclass
 class Case:
-    """What has been measured of one input in one look, and what follows from it."""
+    """What has been measured of one input in one look, and what follows from it.
+
+    Attributes:
+        kink: whether the input sits on a kink that excuses the gradient.
+        outside: the measurement that shows a gradient which is not between the one-sided derivatives there.
+        lost: the part of itself that the gradient loses in its own precision.
+    """
 
     measurements: list[Measurement]
     require: float
     verdict: Verdict | None = None
     kink: bool = False
-    outside: bool = False
+    outside: Measurement | None = None
     lost: float | None = None
 
     @property
     def asked_enough(self) -> bool:
         """Whether another look at the same point would tell nothing new."""
-        return self.verdict is not None or self.kink or self.outside or self.lost is not None
+        return self.verdict is not None or self.kink or self.outside is not None or self.lost is not None
 
     @property
     def leaves_the_domain(self) -> bool:
@@ -39,14 +45,14 @@ class Case:
         self.measurements.append(measurement)
         outcome = measurement.seen.comparison.outcome(self.require)
         if outcome is Outcome.AGREES:
-            if not self.outside and all(
+            if self.outside is None and all(
                 measurement.seen.comparison.clears(strike.seen.comparison, self.require) for strike in earlier
             ):
                 self.verdict = Verdict.PASS
         elif outcome is Outcome.EXCUSED:
             self.kink = True
         elif measurement.seen.comparison.outside_kink:
-            self.outside = True
+            self.outside = measurement
         elif len(self.strikes()) >= STRIKES:
             self._struck_out()
 
@@ -74,7 +80,7 @@ class Case:
         outcome = seen.outcome(self.require)
         if outcome is Outcome.STRIKE or (outcome is Outcome.UNDECIDED and seen.bound_at_kink is not None):
             self.measurements.append(upward)
-            self.outside = True
+            self.outside = upward
 
     def look_at_small_elements(self, name: str) -> None:
         """Take a match back that moved every element by its own size, where the small ones alone show errors."""

@@ -18,6 +18,7 @@ from gradcheck_kit.checks.failure import failure, sharpest_of
 from gradcheck_kit.checks.illustrate import illustrated
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Measurement, Round, Seen
+from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
 from gradcheck_kit.locate import EFFORT
 from gradcheck_kit.report import Finding
@@ -206,32 +207,31 @@ def _sharpest_look(case: Case) -> Measurement:
 
 
 def _undecided(name: str, case: Case, require: float) -> Finding:
-    """The reason is the obstacle of the sharpest look."""
-    measurements = case.measurements
-    sharpest = _sharpest_look(case)
-    seen = sharpest.seen.comparison
-    obstacle = sharpest.estimate.limit
-    advice = obstacle.value
-    if seen.overflowed:
-        advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"
-    if any(m.seen.comparison.outside_kink for m in measurements):
-        advice = "the input sits on a kink, and the backward's number is not between the one-sided derivatives there"
+    """The reason is the gradient outside of a kink, lost digits, or the obstacle of the sharpest look."""
+    shown = case.outside or _sharpest_look(case)
+    seen, obstacle = shown.seen.comparison, shown.estimate.limit
+    numeric, advice = f"numerical derivative {seen.numeric:.6g} ± {seen.bound:.1g}", obstacle.value
     resolved = f"which resolves {seen.resolution:.2g} where {require:.1g} is required"
     if seen.resolution <= require:
         resolved = f"between which lie {seen.discrepancy:.1g}: more than the bound, and too little for a verdict"
+    if seen.overflowed:
+        advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"
+    if case.outside is not None:
+        obstacle, numeric = Obstacle.KINK, f"numerical derivative {seen.numeric:.6g}"
+        resolved = "the mean of those on its two sides"
+        advice = (
+            "the input sits on a kink, and the backward's number is not between the one-sided derivatives there; "
+            "ask questions='kink', or move the input off the kink"
+        )
     if case.lost is not None:
         resolved = f"and the whole gradient has lost {case.lost:.2g} of itself where {require:.1g} is allowed"
         advice = (
             "the backward is right in float64; in this precision it loses digits here, as where a function saturates"
         )
-    message = (
-        f"the gradient of {name} could not be decided: backward {seen.analytic:.6g}, numerical derivative "
-        f"{seen.numeric:.6g} ± {seen.bound:.1g}, {resolved}\n{advice}"
-    )
     return Finding(
         QUESTION,
         Verdict.INCONCLUSIVE,
-        message,
+        f"the gradient of {name} could not be decided: backward {seen.analytic:.6g}, {numeric}, {resolved}\n{advice}",
         input=name,
         analytic=seen.analytic,
         numeric=seen.numeric,

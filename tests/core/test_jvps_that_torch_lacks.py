@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -105,3 +106,44 @@ def test_a_function_by_the_default_compiler_passes() -> None:
     except Exception as error:
         pytest.skip(f"torch.compile with its default backend not run: {type(error).__name__}, no compiler here")
     assert gk.examine(function, drawn(4), questions=["contract", "directional", "adjoint"]).verdict is Verdict.PASS
+
+
+def raises(ctx: Any, v: Any) -> Any:
+    raise KeyError("sign")
+
+
+ODD_JVPS = {
+    "raises": (raises, "KeyError: 'sign'"),
+    "of another shape": (lambda ctx, v: v.new_ones(7), "different size"),
+    "shapes that do not fit": (lambda ctx, v: v.new_ones(7) * v, "must match the size"),
+    "two for one": (lambda ctx, v: (v, v), "invalid number of forward gradients"),
+    "a number": (lambda ctx, v: 3.0, "expected Variable or None"),
+    "takes no tangent": (lambda ctx: None, "positional argument"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_JVPS)
+def test_a_jvp_that_raises_or_returns_no_tangent_is_a_finding_in_words(odd: str) -> None:
+    jvp, told = ODD_JVPS[odd]
+    report = gk.examine(type("Odd", (Sine,), {"jvp": staticmethod(jvp)}), drawn(4))
+    (failed,) = [finding for finding in report.findings if finding.verdict is not Verdict.PASS]
+    assert (failed.question, failed.verdict, failed.cause) == ("adjoint", Verdict.FAIL, "jvp-raises")
+    assert told in failed.message
+
+
+def test_a_jvp_that_says_it_is_not_implemented_is_not_asked() -> None:
+    def lacks(ctx: Any, v: Any) -> Any:
+        raise NotImplementedError
+
+    report = gk.check(type("Lacks", (Sine,), {"jvp": staticmethod(lacks)}), drawn(4))
+    assert "adjoint (no JVP)" in report.not_asked
+
+
+def test_a_jvp_of_a_numpy_function_that_raises_is_a_finding_in_words() -> None:
+    def jvp(tangents: Any, x: Any) -> Any:
+        raise ValueError("no sign")
+
+    x = drawn(4).numpy()
+    assert gk.check(np.sin, x, vjp=lambda u, x: u * np.cos(x))
+    subject = gk.function(np.sin, x, vjp=lambda u, x: u * np.cos(x), jvp=jvp)
+    assert next(f.message for f in gk.examine(subject).findings if not f.verdict).endswith("ValueError: no sign")

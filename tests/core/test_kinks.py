@@ -243,6 +243,16 @@ def test_a_gradient_between_the_one_sided_slopes_passes_and_the_kink_is_named(na
     assert finding.input == "x"
 
 
+@pytest.mark.parametrize("name", WRONG)
+def test_a_gradient_that_no_kink_excuses_is_undecided_for_the_kink_in_every_draw(name: str) -> None:
+    """Also where a tangent of positive elements alone shows it, and the draws before agreed."""
+    for seed in range(4):
+        (finding,) = [f for f in WRONG[name].examine(seed, "float64").findings if f.question == "directional"]
+        if finding.verdict is INCONCLUSIVE:
+            assert finding.cause == "kink", finding.message
+            assert "the input sits on a kink" in finding.message
+
+
 def test_a_gradient_away_from_every_kink_passes_and_none_is_named() -> None:
     report = gk.examine(relu, np.array([1.0, -2.0, 3.0]), vjp=relu_with(-7.0), names=["x"])
     assert report.verdict is PASS

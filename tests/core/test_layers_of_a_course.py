@@ -1,6 +1,6 @@
 """Layers as courses and ports write them: what cannot be checked says what to type, what is not checked is told."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -102,12 +102,77 @@ class Loss:
 
 
 class TwoOutputs:
+    """`factor` spoils the part of the second output."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
     def forward(self, x: Array) -> Any:
         self.x = x
         return x**2, np.sin(x)
 
+    def pulled(self, of_square: Any, of_sine: Any) -> Array:
+        return np.asarray(2 * self.x * of_square + self.factor * np.cos(self.x) * of_sine)
+
+
+class OneForEach(TwoOutputs):
     def backward(self, of_square: Array, of_sine: Array) -> Array:
-        return 2 * self.x * of_square + np.cos(self.x) * of_sine
+        return self.pulled(of_square, of_sine)
+
+
+class ZeroByDefault(TwoOutputs):
+    def backward(self, dh: Array, dc: Any = 0) -> Array:
+        return self.pulled(dh, dc)
+
+
+class NoneByDefault(TwoOutputs):
+    def backward(self, dh: Array, dc: Any = None) -> Array:
+        return self.pulled(dh, 0.0 if dc is None else dc)
+
+
+class OneTuple(TwoOutputs):
+    def backward(self, cotangents: tuple[Array, Array], weight: float = 1.0) -> Array:
+        return weight * self.pulled(*cotangents)
+
+
+class OneTupleAndACache(TwoOutputs):
+    def backward(self, cotangents: tuple[Array, Array], cache: Any = None) -> Array:
+        return self.pulled(*cotangents)
+
+
+class Pair(NamedTuple):
+    square: Array
+    sine: Array
+
+
+class Named(TwoOutputs):
+    def forward(self, x: Array) -> Pair:
+        return Pair(*super().forward(x))
+
+    def backward(self, cotangents: Pair) -> Array:
+        return self.pulled(cotangents.square, cotangents.sine)
+
+
+@pytest.mark.parametrize("layer", [OneForEach, ZeroByDefault, NoneByDefault, OneTuple, OneTupleAndACache, Named])
+def test_the_cotangents_of_two_outputs_are_given_as_the_backward_takes_them(layer: Any) -> None:
+    assert gk.examine(layer(), X).verdict is gk.Verdict.PASS
+    assert gk.examine(layer(1.001), X).verdict is gk.Verdict.FAIL
+
+
+def test_a_function_s_vjp_is_given_the_named_tuple_that_the_function_returns() -> None:
+    def wave(x: Array) -> Pair:
+        return Pair(x**2, np.sin(x))
+
+    def vjp(u: Pair, x: Array) -> Array:
+        return 2 * x * u.square + np.cos(x) * u.sine
+
+    assert gk.check(wave, X, vjp=vjp)
+    assert not gk.examine(wave, X, vjp=lambda u, x: vjp(Pair(u.sine, u.square), x))
+
+
+class ThreeForTwo(TwoOutputs):
+    def backward(self, of_square: Array, of_sine: Array, of_a_third: Array) -> Array:
+        return self.pulled(of_square, of_sine) + of_a_third
 
 
 class All(Affine):
@@ -152,7 +217,7 @@ W = np.ones((3, 2))
     ("call", "told"),
     [
         pytest.param(lambda: gk.check(Loss(), X), "Loss.backward is called as backward(cotangent)", id="loss"),
-        pytest.param(lambda: gk.check(TwoOutputs(), X), "one tuple for several outputs", id="two outputs"),
+        pytest.param(lambda: gk.check(ThreeForTwo(), X), "the forward returned 2 outputs", id="two outputs"),
         pytest.param(lambda: gk.check(All(), X), "stands beside it, as self.dW or in self.grads", id="all returned"),
         pytest.param(lambda: gk.check(Called(), X), "write `forward = __call__`", id="called"),
         pytest.param(
