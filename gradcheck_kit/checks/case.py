@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gradcheck_kit.checks import small_elements
 from gradcheck_kit.checks.rounds import Measurement
-from gradcheck_kit.differences.estimate import Obstacle
+from gradcheck_kit.checks.staircase import Staircase, seen_from_afar
 from gradcheck_kit.verdict import Outcome, Verdict
 
 STRIKES = 2
@@ -19,6 +19,7 @@ class Case:
     Attributes:
         kink: whether the input sits on a kink that excuses the gradient.
         outside: the measurement that shows a gradient which is not between the one-sided derivatives there.
+        stairs: what the forward is where it moves in steps, and over longer ones the gradient agrees.
         lost: the part of itself that the gradient loses in its own precision.
     """
 
@@ -28,16 +29,18 @@ class Case:
     kink: bool = False
     outside: Measurement | None = None
     lost: float | None = None
+    stairs: Staircase | None = None
 
     @property
     def asked_enough(self) -> bool:
         """Whether another look at the same point would tell nothing new."""
-        return self.verdict is not None or self.kink or self.outside is not None or self.lost is not None
+        settled = (self.verdict, self.outside, self.lost, self.stairs)
+        return self.kink or any(found is not None for found in settled)
 
     @property
     def leaves_the_domain(self) -> bool:
         """Whether it is open, and steps have left the function's domain."""
-        return self.verdict is None and any(m.estimate.obstacle is Obstacle.DOMAIN for m in self.measurements)
+        return self.verdict is None and any(m.estimate.cut for m in self.measurements)
 
     def add(self, measurement: Measurement) -> None:
         """Settle the case if this measurement, with the earlier ones, allows it."""
@@ -57,8 +60,12 @@ class Case:
             self._struck_out()
 
     def _struck_out(self) -> None:
-        """Wrong, unless the same backward is right in float64 and only digits are lost in its own precision."""
+        """Wrong, unless the forward is a staircase, or the same backward is right in float64 and only digits are lost
+        in its own precision."""
         strikes = self.strikes()
+        self.stairs = seen_from_afar(strikes[-1])
+        if self.stairs is not None:
+            return
         lost = [(strike, digits) for strike in strikes if (digits := strike.digits_lost()) is not None]
         self.lost = max(digits.share for _, digits in lost) if len(lost) == len(strikes) else None
         shown = any(strike.shows(digits) for strike, digits in lost)

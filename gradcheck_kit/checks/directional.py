@@ -18,6 +18,7 @@ from gradcheck_kit.checks.failure import failure, sharpest_of
 from gradcheck_kit.checks.illustrate import illustrated
 from gradcheck_kit.checks.place import Look, Places
 from gradcheck_kit.checks.rounds import Measurement, Round, Seen
+from gradcheck_kit.checks.staircase import Staircase
 from gradcheck_kit.differences.estimate import Obstacle
 from gradcheck_kit.differences.probe import Kind
 from gradcheck_kit.locate import EFFORT
@@ -27,6 +28,11 @@ from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"
 REACHES = (2.0**10, 2.0**18, 2.0**26)  # the last leaves a step of 2⁻²⁰ a few last places of the input
+OWN_PART = 0.5  # of a bound: from here on it is the backward's own rounding that keeps an answer from being sharp
+BEYOND_ITS_DIGITS = (
+    "the gradient itself moves by so much where its input moves by the last place, as beside a pole; use a dtype of "
+    "more digits, or pass an input at which it is steadier"
+)
 LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many inputs are wrong they share the effort
 
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
@@ -142,7 +148,8 @@ def _agreeing(examination: Examination, lean: Look | None, cases: Mapping[str, C
 def _nearer(examination: Examination, look: Look, cases: Mapping[str, Case], places: Places) -> None:
     """Looks with far smaller steps at cases whose steps have left the domain: its edge is close, and the point inside.
 
-    They can only agree: a function with fewer digits than it returns is a staircase to them, of slope zero or infinite.
+    A function with fewer digits than it returns is a staircase to them, of slope zero, or of no slope that all its
+    steps agree on: neither says anything of the gradient.
     """
     for reach in REACHES:
         pending = [name for name, case in cases.items() if case.leaves_the_domain]
@@ -152,8 +159,8 @@ def _nearer(examination: Examination, look: Look, cases: Mapping[str, Case], pla
         asked = Round(examination, near, places)
         for name in pending:
             measurement = asked.measure([name])
-            compared = measurement.seen.comparison
-            if compared.numeric != 0.0 and compared.outcome(examination.require) is Outcome.AGREES:
+            agrees = measurement.seen.comparison.outcome(examination.require) is Outcome.AGREES
+            if measurement.seen.comparison.numeric != 0.0 and (agrees or measurement.estimate.smooth):
                 cases[name].add(measurement)
 
 
@@ -208,12 +215,14 @@ def _sharpest_look(case: Case) -> Measurement:
 
 def _undecided(name: str, case: Case, require: float) -> Finding:
     """The reason is the gradient outside of a kink, lost digits, or the obstacle of the sharpest look."""
-    shown = case.outside or _sharpest_look(case)
+    shown = case.outside or (case.strikes()[-1] if case.stairs else _sharpest_look(case))
     seen, obstacle = shown.seen.comparison, shown.estimate.limit
     numeric, advice = f"numerical derivative {seen.numeric:.6g} ± {seen.bound:.1g}", obstacle.value
     resolved = f"which resolves {seen.resolution:.2g} where {require:.1g} is required"
     if seen.resolution <= require:
         resolved = f"between which lie {seen.discrepancy:.1g}: more than the bound, and too little for a verdict"
+    if seen.own > OWN_PART * seen.bound:
+        advice = BEYOND_ITS_DIGITS
     if seen.overflowed:
         advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"
     if case.outside is not None:
@@ -223,11 +232,15 @@ def _undecided(name: str, case: Case, require: float) -> Finding:
             "the input sits on a kink, and the backward's number is not between the one-sided derivatives there; "
             "ask questions='kink', or move the input off the kink"
         )
+    cause = obstacle.name.lower()
     if case.lost is not None:
+        cause = "digits-lost"
         resolved = f"and the whole gradient has lost {case.lost:.2g} of itself where {require:.1g} is allowed"
         advice = (
             "the backward is right in float64; in this precision it loses digits here, as where a function saturates"
         )
+    if case.stairs is not None:
+        cause, numeric, (resolved, advice) = "staircase", f"numerical derivative {seen.numeric:.6g}", _told(case.stairs)
     return Finding(
         QUESTION,
         Verdict.INCONCLUSIVE,
@@ -236,5 +249,16 @@ def _undecided(name: str, case: Case, require: float) -> Finding:
         analytic=seen.analytic,
         numeric=seen.numeric,
         error=seen.bound,
-        cause=obstacle.name.lower() if case.lost is None else "digits-lost",
+        cause=cause,
+    )
+
+
+def _told(stairs: Staircase) -> tuple[str, str]:
+    """Beside which number, and what to do."""
+    afar = "though the outputs move at once a little further"
+    if stairs.numeric is not None:
+        afar = f"over longer steps {stairs.numeric:.6g} ± {stairs.error:.1g}, which agrees"
+    return afar, (
+        f"the forward moves in steps of about {stairs.step:.1g} of its values: it computes in fewer digits inside, or "
+        "subtracts numbers that are nearly equal; compute it in float64 throughout, or without the cancellation"
     )

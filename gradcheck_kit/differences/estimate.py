@@ -78,6 +78,7 @@ class Estimate:
             noise cluster is another one, or there is more noise than rounding explains.
         prior: what a search along another line through the same point may start from; None where it may not.
         unexplained: the measured noise ÷ what rounding the outputs must cause.
+        cut: whether steps that were tried left the function's domain.
         extent: where the function is zero at the point, the largest Euclidean norm of the values beside it: what a zero
             derivative is small beside there. 0 elsewhere.
     """
@@ -97,6 +98,7 @@ class Estimate:
     prior: Prior | None = None
     unexplained: float = 1.0
     extent: float = 0.0
+    cut: bool = False
 
     @property
     def error(self) -> float:

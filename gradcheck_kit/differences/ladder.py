@@ -243,6 +243,7 @@ class _Search:
             prior=self._learnt(best, noise) if obstacle is None else None,
             unexplained=noise.unexplained,
             extent=self._extent(),
+            cut=bool(self._failed),
         )
 
     def _learnt(self, best: Entry, noise: Noise) -> Prior | None:
@@ -278,5 +279,14 @@ class _Search:
 
     def _nothing(self, obstacle: Obstacle) -> Estimate:
         return Estimate(
-            math.nan, 0.0, math.inf, 0.0, 0.0, math.nan, len(self._values), obstacle=obstacle, trusted=False
+            math.nan,
+            0.0,
+            math.inf,
+            0.0,
+            0.0,
+            math.nan,
+            len(self._values),
+            obstacle=obstacle,
+            trusted=False,
+            cut=obstacle is Obstacle.DOMAIN,
         )
