@@ -1,6 +1,7 @@
 """What is said of an input whose gradient is wrong: where, the two numbers, why, and how little would be seen."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,6 +48,7 @@ def failure(question: str, name: str, strikes: list[Measurement], effort: int = 
         elif cause is None:
             place = locate(measured, generator, effort)
             cause = diagnose_located(place, measured, surroundings(sharpest), generator)
+            place = place if cause is None or cause.place is None else replace(place, words=cause.place)
         else:
             place = _of_cause(cause, sharpest, measured, effort)
         through = exposed_through(sharpest, generator)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gradcheck_kit.cli.elsewhere import lies_elsewhere
 from gradcheck_kit.sources import LIBRARIES, OWN
 from gradcheck_kit.spelling import did_you_mean
 from gradcheck_kit.subject import UsageError, in_words
@@ -37,8 +38,8 @@ class Module:
 
     def files(self) -> list[Path]:
         """Those below its folder that are imported by now, its own among them; ours and those of libraries are not."""
-        below = {str(module.__file__) for module in list(sys.modules.values()) if _is_below(module, self.folder)}
-        return [Path(file) for file in sorted(below) if not file.startswith((OWN, *LIBRARIES))]
+        below = {module.__file__ for module in list(sys.modules.values()) if _is_below(module, self.folder)}
+        return [Path(file) for file in sorted(filter(None, below)) if not file.startswith((OWN, *LIBRARIES))]
 
     def get(self, dotted: str) -> Any:
         """An object by its name, which may have dots.
@@ -110,8 +111,11 @@ def _load(name: str, path: Path | None, place: str) -> ModuleType:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if path is None and error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UsageError(f"there is no module {error.name!r} below {Path.cwd()}; type {FORM}") from error
-        raise UsageError(_does_not_import(place, error)) from error
+            advice = lies_elsewhere(name) or f"type {FORM}"
+            raise UsageError(f"there is no module {error.name!r} below {Path.cwd()}; {advice}") from error
+        raise UsageError(_does_not_import(place, error) + _package(error, path, name)) from error
+    except ImportError as error:
+        raise UsageError(_does_not_import(place, error) + _package(error, path, name)) from error
     except SystemExit as error:
         said = f"{place} calls sys.exit({error.code!r}) when it is imported{at_own_line(error)}"
         raise UsageError(f"{said}\n  put what is to run as a script under: if __name__ == '__main__':") from error
@@ -140,6 +144,20 @@ def _does_not_import(place: str, error: Exception) -> str:
         line = f"\n    {(error.text or '').strip()}" if error.text else ""
         return f"{place} is no Python: {error.msg}, line {error.lineno} of {Path(error.filename).name}{line}"
     return f"{place} does not import: {in_words(error, None)}{at_own_line(error)}"
+
+
+def _package(error: ImportError, path: Path | None, name: str) -> str:
+    """What to type where a file imports from its own package, which it was not taken to be in: no `__init__.py`."""
+    file = path or Path.cwd().joinpath(*name.split(".")).with_suffix(".py")
+    missing = error.name.split(".")[0] if error.name else None
+    relative = "relative import" in str(error)
+    package = next((p for p in file.parents if p.name and (relative or p.name == missing)), None)
+    return f"\n  {_in_package(file, package)}" if package is not None and file.is_file() else ""
+
+
+def _in_package(file: Path, package: Path) -> str:
+    dotted = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+    return f"it belongs to the package {package.name}: in {package.parent} type {dotted}:Name"
 
 
 def at_own_line(error: BaseException) -> str:
@@ -174,7 +192,7 @@ def _as_before(folder: Path) -> Iterator[None]:
 
 
 def _is_below(module: ModuleType, folder: Path) -> bool:
-    file = getattr(module, "__file__", None)
+    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)  # or of no __init__
     return isinstance(file, str) and Path(file).is_relative_to(folder) and "site-packages" not in file
 
 

@@ -72,10 +72,9 @@ def _mechanism(strikes: Sequence[Measurement], name: str) -> Cause | None:
     hypotheses = [*rearranged(first.gradient.shape), *terms(first), *sums(first), *factors(first, name)]
     hypotheses += exchanged.values()
     matches = matching(hypotheses, probes)
-    for other, hypothesis in exchanged.items():
-        if hypothesis in matches and not _returned_for(strikes[-1], other, name):
-            matches.remove(hypothesis)
-    return agreed(matches)
+    both_ways = [h for other, h in exchanged.items() if h in matches and _returned_for(strikes[-1], other, name)]
+    # Two gradients that are each other's are more evidence than a factor that makes one of them right.
+    return agreed(both_ways or [h for h in matches if h not in exchanged.values()])
 
 
 def _returned_for(strike: Measurement, other: str, name: str) -> bool:

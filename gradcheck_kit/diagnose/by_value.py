@@ -13,8 +13,10 @@ from gradcheck_kit.locate import Location, OfInput
 Mask = npt.NDArray[np.bool_]
 
 FEW = 3  # elements with the property that must all be wrong
-COINCIDENCE = 20  # equally large sets of elements among which the wrong ones are the one with the property
-SEPARATING = 2  # elements sampled on the poorer side of a threshold
+COINCIDENCE = 100  # equally large sets of elements among which the wrong ones are the one with the property
+SEPARATING = 2  # elements sampled on the poorer side of a threshold …
+BEYOND = 4  # … and elements there in all, since it may lie anywhere between two of them
+SIDES = 3  # elements on either side of zero
 REACH = 0.1  # of the elements must lie on either side of a threshold
 FLAT = 0.25  # of the least derivative where the backward is right: below, the function is flat where it is wrong
 
@@ -34,7 +36,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class _Property:
+class Property:
     """What a wrong branch may ask for: the cause it would be, the elements that have it, and those that have not.
 
     Between the two there may be elements of which it is not known.
@@ -48,27 +50,29 @@ class _Property:
 def by_value(place: Location, measured: OfInput, around: Surroundings, generator: np.random.Generator) -> Cause | None:
     """The property that all wrong elements have and no right one has; None where there is none, or several."""
     properties = [p for p in _properties(place, around) if p.having.any() and p.lacking.any()]
-    matches = [p.cause for p in properties if _wrong_where(p, place, measured, generator)]
+    matches = [p.cause for p in properties if wrong_where(p, place, measured, generator)]
     return matches[0] if len({cause.slug for cause in matches}) == 1 else None
 
 
-def _properties(place: Location, around: Surroundings) -> Iterator[_Property]:
+def _properties(place: Location, around: Surroundings) -> Iterator[Property]:
     x = around.primal
     negative = Cause("wrong-where-negative", "backward is wrong exactly where the input is negative")
     positive = Cause("wrong-where-positive", "backward is wrong exactly where the input is positive")
-    yield _Property(negative, x < 0, x >= 0)
-    yield _Property(positive, x > 0, x <= 0)
+    if min((x < 0).sum(), (x >= 0).sum()) >= SIDES:
+        yield Property(negative, x < 0, x >= 0)
+    if min((x > 0).sum(), (x <= 0).sum()) >= SIDES:
+        yield Property(positive, x > 0, x <= 0)
     yield from _magnitudes(place, x)
     _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
     tied = (counts > 1)[inverse].reshape(x.shape)
-    yield _Property(Cause("wrong-at-ties", "backward is wrong exactly where two elements are equal"), tied, ~tied)
+    yield Property(Cause("wrong-at-ties", "backward is wrong exactly where two elements are equal"), tied, ~tied)
     for name, integers in around.integers.items():
         repeated = _repeated(integers, x.shape)
         words = f"backward is wrong exactly where {name} repeats an index: it overwrites instead of accumulating"
-        yield _Property(Cause("overwritten-not-accumulated", words), repeated, ~repeated)
+        yield Property(Cause("overwritten-not-accumulated", words), repeated, ~repeated)
 
 
-def _magnitudes(place: Location, x: Values) -> Iterator[_Property]:
+def _magnitudes(place: Location, x: Values) -> Iterator[Property]:
     """Magnitudes that part the wrong elements measured from the right ones."""
     wrong = [abs(float(x[e.index])) for e in place.elements if e.wrong]
     right = [abs(float(x[e.index])) for e in place.elements if not e.wrong]
@@ -76,13 +80,14 @@ def _magnitudes(place: Location, x: Values) -> Iterator[_Property]:
         return
     size = abs(x)
     if max(right) < min(wrong):
-        found = _Property(_of_large(place, max(right), min(wrong)), size >= min(wrong), size <= max(right))
+        found = Property(_of_large(place, max(right), min(wrong)), size >= min(wrong), size <= max(right))
     elif max(wrong) < min(right):
         words = f"backward is wrong where the input is small: wrong up to {max(wrong):.3g}, right from {min(right):.3g}"
-        found = _Property(Cause("wrong-where-small", words), size <= max(wrong), size >= min(right))
+        found = Property(Cause("wrong-where-small", words), size <= max(wrong), size >= min(right))
     else:
         return
-    if min(found.having.mean(), found.lacking.mean()) >= REACH:
+    sides = min(int(found.having.sum()), int(found.lacking.sum()))
+    if sides >= max(BEYOND, REACH * size.size):
         yield found
 
 
@@ -104,7 +109,7 @@ def _repeated(integers: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
     return np.broadcast_to((counts > 1).reshape(-1, *[1] * (len(shape) - 1)), shape)
 
 
-def _wrong_where(asked: _Property, place: Location, measured: OfInput, generator: np.random.Generator) -> bool:
+def wrong_where(asked: Property, place: Location, measured: OfInput, generator: np.random.Generator) -> bool:
     """Whether the elements with a property, and no others, are wrong."""
     if any(not asked.having[e.index] if e.wrong else not asked.lacking[e.index] for e in place.elements):
         return False

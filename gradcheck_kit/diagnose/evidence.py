@@ -21,11 +21,17 @@ LARGEST = 2**24  # elements of an input beyond which only single numbers are com
 
 @dataclass(frozen=True)
 class Cause:
-    """A stable slug, a sentence, and the right gradient that it implies; None where it does not say which."""
+    """A stable slug, a sentence, and what it implies, None where it does not say.
+
+    Attributes:
+        right: the right gradient.
+        place: where the backward is wrong, in words.
+    """
 
     slug: str
     sentence: str
     right: "Candidate | None" = field(default=None, compare=False, repr=False)
+    place: str | None = None
 
 
 @dataclass(frozen=True)

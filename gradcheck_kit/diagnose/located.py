@@ -4,6 +4,7 @@ import numpy as np
 
 from gradcheck_kit.diagnose.by_value import Surroundings, by_value
 from gradcheck_kit.diagnose.evidence import MATCH, Cause
+from gradcheck_kit.diagnose.in_a_triangle import in_a_triangle
 from gradcheck_kit.diagnose.one_triangle import one_triangle
 from gradcheck_kit.diagnose.repeated import repeated
 from gradcheck_kit.locate import Location, OfInput
@@ -29,8 +30,11 @@ def diagnose_located(
     triangle = one_triangle(place, measured, around)
     if triangle is not None:
         return triangle
-    of_values = None if place.everywhere else by_value(place, measured, around, generator)
-    return of_values or _zero(place, measured, around) or _repeated(place, measured, around) or _in_common(place)
+    found = None
+    if not place.everywhere:
+        ask = place, measured, around, generator
+        found = in_a_triangle(*ask) or by_value(*ask)
+    return found or _zero(place, measured, around) or _repeated(place, measured, around) or _in_common(place)
 
 
 def _zero(place: Location, measured: OfInput, around: Surroundings) -> Cause | None:

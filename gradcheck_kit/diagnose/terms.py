@@ -18,14 +18,14 @@ Field = Callable[[Probe], Values]
 
 def terms(probe: Probe) -> Iterator[Hypothesis]:
     """Sums over axes, and projections."""
-    shape = probe.gradient.shape
+    shape, plain = probe.gradient.shape, _is_plain(probe)
     long = [axis for axis, length in enumerate(shape) if length > 1]
     for axes in [a for n in range(1, len(long) + 1) for a in combinations(long, n)] if len(long) <= MOST_AXES else []:
         over = " and ".join(f"axis {axis}" for axis in axes)
-        yield from _of_axes(axes, over)
+        yield from _of_axes(axes, over, plain)
         for name, y in probe.outputs.items():
             if y.shape == shape:
-                yield from _projections(name, axes, over)
+                yield from _projections(name, axes, over, plain)
     for name, u in probe.cotangents.items():
         if u.shape == shape:
             yield Hypothesis(
@@ -40,9 +40,18 @@ def terms(probe: Probe) -> Iterator[Hypothesis]:
             )
 
 
-def _of_axes(axes: tuple[int, ...], over: str) -> Iterator[Hypothesis]:
+def _is_plain(probe: Probe) -> bool:
+    """Whether the backward returns a cotangent, alone or times its output: a term that is missing is then not there."""
+    g = probe.gradient
+    pairs = [(u, probe.outputs[name]) for name, u in probe.cotangents.items() if u.shape == g.shape]
+    return any(np.allclose(g, plain, rtol=1e-6, atol=0.0) for u, y in pairs for plain in (u, u * y))
+
+
+def _of_axes(axes: tuple[int, ...], over: str, plain: bool) -> Iterator[Hypothesis]:
+    means = f"less its mean over {over} backward would be right: what depends on a mean is taken for constant"
+    means += "" if plain else ", or a sum stands in the place of a mean"
     yield Hypothesis(
-        Cause("missing-mean", f"the mean over {over} is not subtracted: what depends on a mean is taken for constant"),
+        Cause("missing-mean", means),
         lambda p: p.gradient - p.gradient.mean(axis=axes, keepdims=True),
     )
     yield Hypothesis(
@@ -51,7 +60,7 @@ def _of_axes(axes: tuple[int, ...], over: str) -> Iterator[Hypothesis]:
     )
 
 
-def _projections(name: str, axes: tuple[int, ...], over: str) -> Iterator[Hypothesis]:
+def _projections(name: str, axes: tuple[int, ...], over: str, plain: bool) -> Iterator[Hypothesis]:
     def less(project: Callable[[Values, Values], Values]) -> Field:
         return lambda p: p.gradient - p.outputs[name] * project(p.gradient, p.outputs[name])
 
@@ -60,7 +69,8 @@ def _projections(name: str, axes: tuple[int, ...], over: str) -> Iterator[Hypoth
         ("Σ(g·y)", lambda g, y: (g * y).sum(axis=axes, keepdims=True)),
         ("mean(g·y)", lambda g, y: (g * y).mean(axis=axes, keepdims=True)),
     ):
-        sentence = f"the term −y·{words} over {over} is missing (g: what backward returns, y: {name})"
+        missing = "missing" if plain else "missing, or not the one that is there, as a sum over other axes"
+        sentence = f"the term −y·{words} over {over} is {missing} (g: what backward returns, y: {name})"
         yield Hypothesis(Cause("missing-term", sentence), less(project))
 
 

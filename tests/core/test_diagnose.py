@@ -168,3 +168,93 @@ def test_a_report_of_many_wrong_inputs_still_fits_on_a_screen() -> None:
     assert len(report.findings) >= 9
     assert len(text.splitlines()) <= 25
     assert "and 1 more" in text
+
+
+# ---------------------------------------------------------------- what two mechanisms explain, and what few numbers do
+
+
+def softmax(x: Array) -> Array:
+    e = np.exp(x - x.max(1, keepdims=True))
+    return np.asarray(e / e.sum(1, keepdims=True))
+
+
+def softmax_less(axis: int | None) -> Callable[[Array, Array], Array]:
+    def vjp(u: Array, x: Array) -> Array:
+        y = softmax(x)
+        return np.asarray(y * (u - (u * y).sum(axis, keepdims=True)))
+
+    return vjp
+
+
+def test_a_term_with_a_sum_over_other_axes_is_not_told_as_simply_missing() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 4))
+    gone = finding(lambda u, x: u * softmax(x), x, forward=softmax)
+    other = finding(softmax_less(None), x, forward=softmax)
+    assert (gone.cause, other.cause) == ("missing-term", "missing-term")
+    assert "over axis 1 is missing (" in gone.message
+    assert "not the one that is there, as a sum over other axes" in " ".join(other.message.split())
+
+
+@pytest.mark.parametrize(("part", "told"), [(0.0, False), (1.0, True)])
+def test_a_sum_in_the_place_of_a_mean_is_not_told_as_a_mean_that_is_missing(part: float, told: bool) -> None:
+    def centred(x: Array) -> Array:
+        return np.asarray(x - x.mean(1, keepdims=True))
+
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    found = finding(lambda u, x: u - part * u.sum(1, keepdims=True), x, forward=centred)
+    assert found.cause == "missing-mean"
+    assert ("a sum stands in the place of a mean" in found.message) == told
+
+
+def test_gradients_of_each_other_are_named_so_where_a_factor_explains_them_too() -> None:
+    a, b = (np.random.default_rng(i).normal(size=(4, 3)) for i in range(2))
+
+    def growth(a: Array, b: Array) -> Array:
+        return np.asarray(np.exp(a) * b)
+
+    for seed in SEEDS:
+        swapped = finding(lambda u, a, b: (u * np.exp(a), u * np.exp(a) * b), a, b, forward=growth, seed=seed)
+        assert swapped.cause == "swapped-gradients"
+    alone = finding(lambda u, a, b: (u * np.exp(a), u * np.exp(a)), a, b, forward=growth)
+    assert alone.cause == "missing-factor"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_few_wrong_elements_that_happen_to_be_the_largest_are_no_property(seed: int) -> None:
+    """Wrong at the places of the two largest of seven: any two are among the large or the small ones by chance."""
+    x = np.random.default_rng(seed).normal(size=7)
+    places = np.argsort(-abs(x))[:2]
+    spoil = np.where(np.isin(np.arange(7), places), 1.5, 1.0)
+    cause = finding(lambda u, x: spoil * u * x, x, forward=square, seed=seed).cause
+    assert not str(cause).startswith("wrong-where")
+
+
+def test_enough_elements_on_both_sides_are_a_property() -> None:
+    x = np.random.default_rng(0).normal(size=24)
+    found = finding(lambda u, x: np.where(abs(x) > 0.8, 1.5, 1.0) * u * x, x, forward=square)
+    assert found.cause == "wrong-where-large"
+
+
+# ---------------------------------------------------------------- triangles
+
+
+def lower_product(matrix: Array, b: Array) -> Array:
+    return np.asarray(np.tril(matrix) @ b)
+
+
+@pytest.mark.parametrize("n", [4, 9, 30])
+def test_a_gradient_in_the_triangle_that_is_not_read_is_named_and_placed(n: int) -> None:
+    matrix, b = np.random.default_rng(0).normal(size=(n, n)), np.random.default_rng(1).normal(size=(n, 3))
+
+    def vjp(keep: Callable[[Array], Array]) -> Callable[..., object]:
+        return lambda u, matrix, b: (keep(u @ b.T), np.tril(matrix).T @ u)
+
+    unread = finding(vjp(lambda g: g), matrix, b, forward=lower_product)
+    assert (unread.cause, unread.place) == ("wrong-triangle", "all above the diagonal of matrix")
+    assert "return np.tril of the gradient" in unread.message
+    doubled = finding(vjp(lambda g: np.tril(g) + np.tril(g, -1)), matrix, b, forward=lower_product)
+    assert (doubled.cause, doubled.place) == ("wrong-triangle", "all below the diagonal of matrix")
+    assert gk.check(lower_product, matrix, b, vjp=vjp(np.tril))
+    one = np.zeros((n, n))
+    one[0, n - 1] = 1.0
+    assert finding(vjp(lambda g: np.tril(g) + one), matrix, b, forward=lower_product).cause != "wrong-triangle"

@@ -242,6 +242,31 @@ def test_a_file_in_a_package_may_import_relatively(folder: Path) -> None:
     assert not [name for name in sys.modules if name.startswith("my_package_under_check")]
 
 
+@pytest.mark.parametrize(
+    ("where", "typed", "told"),
+    [
+        (".", "loose.layers:Affine", "it is in {source}: go there, or set PYTHONPATH to that"),
+        ("source/loose", "loose.layers:Affine", "it is in {source}: go there, or set PYTHONPATH to that"),
+        (".", "source/loose/relative.py:Affine", "in {source} type loose.relative:Name"),
+        (".", "source/loose/absolute.py:Affine", "in {source} type loose.absolute:Name"),
+        ("source/loose", "absolute:Affine", "in {source} type loose.absolute:Name"),
+    ],
+)
+def test_a_package_without_an_init_is_told_how_to_be_named(
+    where: str, typed: str, told: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = folder / "source" / "loose"
+    package.mkdir(parents=True)
+    (package / "layers.py").write_text(AFFINE, encoding="utf-8")
+    (package / "relative.py").write_text("from .layers import Affine\n", encoding="utf-8")
+    (package / "absolute.py").write_text("from loose.layers import Affine\n", encoding="utf-8")
+    monkeypatch.chdir(folder / where)
+    assert check(f"{typed} {WHOLE}") == 2
+    assert told.format(source=folder / "source") in " ".join(capsys.readouterr().err.split())
+    monkeypatch.chdir(folder / "source")
+    assert check(f"loose.{'relative' if 'relative' in typed else 'absolute'}:Affine {WHOLE} {FEW}") == 0
+
+
 def test_a_package_of_the_same_name_from_elsewhere_is_not_taken_for_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
