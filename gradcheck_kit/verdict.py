@@ -74,7 +74,8 @@ class Comparison:
             rounding has touched.
         coarse: whether the steps are those of half precision, and a kink may hide between them.
         extent: where the function itself is zero, as a square at 0, the same of the values beside it.
-        overflowed: whether the analytic number is beyond float64, though every element of the gradient is a number.
+        overflowed: whether the analytic number is beyond float64, though every element of the gradient is a number, or
+            is so on the lattice of the steps alone, where the function is not defined.
     """
 
     analytic: float

@@ -5,7 +5,7 @@ All inputs of a round are measured against the same VJPs, each alone or all movi
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -225,7 +225,7 @@ class Round:
             ground=line.ground(self.place.outputs),
             own=own,
             coarse=self.place.coarsest(tangents).form.half,
-            overflowed=finite and not math.isfinite(analytic),
+            overflowed=not math.isfinite(analytic) and (finite or self._beside_a_pole(tangents, estimate)),
             bound_at_kink=self._bound_at_kink(estimate, own, scale),
             extent=estimate.extent,
         )
@@ -248,6 +248,11 @@ class Round:
             estimate = differentiate(line.sample, floor, scheme, scale, None, prior, line.ahead)
         place.learn(estimate)
         return estimate, line
+
+    def _beside_a_pole(self, names: Iterable[str], estimate: Estimate) -> bool:
+        """Whether the point was moved onto its lattice, and the function is not defined around there."""
+        point, own = self.place.point, self.examination.subject.point
+        return math.isnan(estimate.value) and not all(self._library.identical(point[n], own[n]) for n in names)
 
     def _own_rounding(self, changes: Sequence[Sequence[Change]], scale: float, length: float) -> float:
         """The backward's own rounding error, from how far it moves under a dither; not less than its last places.

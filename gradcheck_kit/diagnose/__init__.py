@@ -18,6 +18,7 @@ from gradcheck_kit.diagnose.evidence import (
 from gradcheck_kit.diagnose.factors import constant_factor
 from gradcheck_kit.diagnose.precision import low_precision
 from gradcheck_kit.diagnose.rearranged import rearranged, swapped
+from gradcheck_kit.diagnose.softmaxes import softmaxes
 from gradcheck_kit.diagnose.sums import sums
 from gradcheck_kit.diagnose.terms import factors, terms
 from gradcheck_kit.verdict import Comparison
@@ -69,8 +70,8 @@ def _mechanism(strikes: Sequence[Measurement], name: str) -> Cause | None:
     if first.gradient.size < 2:
         return None
     exchanged = dict(swapped(first))
-    hypotheses = [*rearranged(first.gradient.shape), *terms(first), *sums(first), *factors(first, name)]
-    hypotheses += exchanged.values()
+    hypotheses = [*rearranged(first.gradient.shape), *terms(first), *sums(first), *softmaxes(first)]
+    hypotheses += [*factors(first, name), *exchanged.values()]
     matches = matching(hypotheses, probes)
     both_ways = [h for other, h in exchanged.items() if h in matches and _returned_for(strikes[-1], other, name)]
     # Two gradients that are each other's are more evidence than a factor that makes one of them right.

@@ -69,7 +69,7 @@ def _projections(name: str, axes: tuple[int, ...], over: str, plain: bool) -> It
         ("Σ(g·y)", lambda g, y: (g * y).sum(axis=axes, keepdims=True)),
         ("mean(g·y)", lambda g, y: (g * y).mean(axis=axes, keepdims=True)),
     ):
-        missing = "missing" if plain else "missing, or not the one that is there, as a sum over other axes"
+        missing = "missing" if plain else "missing, or there with another sum"
         sentence = f"the term −y·{words} over {over} is {missing} (g: what backward returns, y: {name})"
         yield Hypothesis(Cause("missing-term", sentence), less(project))
 

@@ -186,13 +186,52 @@ def softmax_less(axis: int | None) -> Callable[[Array, Array], Array]:
     return vjp
 
 
-def test_a_term_with_a_sum_over_other_axes_is_not_told_as_simply_missing() -> None:
+def log_softmax(x: Array) -> Array:
+    return np.log(softmax(x))
+
+
+def log_softmax_less(axis: int | None) -> Callable[[Array, Array], Array]:
+    return lambda u, x: u - softmax(x) * u.sum(axis, keepdims=True)
+
+
+@pytest.mark.parametrize("axis", [0, None])
+@pytest.mark.parametrize("shape", [(4, 4), (4, 5)])
+@pytest.mark.parametrize(("forward", "less"), [(softmax, softmax_less), (log_softmax, log_softmax_less)])
+def test_the_sum_of_a_softmax_over_the_wrong_axes_is_named(
+    forward: Callable[[Array], Array],
+    less: Callable[[int | None], Callable[[Array, Array], Array]],
+    shape: tuple[int, int],
+    axis: int | None,
+) -> None:
+    x = np.random.default_rng(0).normal(size=shape)
+    found = finding(less(axis), x, forward=forward)
+    assert found.cause == "wrong-axis"
+    assert "the derivative has that over axis 1 (" in " ".join(found.message.split())
+    assert gk.check(forward, x, vjp=less(1))
+
+
+def test_the_sum_of_a_product_over_the_wrong_axis_is_named() -> None:
+    x, b = (np.random.default_rng(i).normal(size=shape) for i, shape in enumerate([(4, 4), (4,)]))
+
+    def scaled(x: Array, b: Array) -> Array:
+        return x * b
+
+    found = finding(lambda u, x, b: (u * b, (u * x).sum(1)), x, b, forward=scaled)
+    assert (found.input, found.cause) == ("b", "wrong-axis")
+    assert "the cotangent times x summed over axis 1" in " ".join(found.message.split())
+
+
+def test_a_term_that_is_there_but_wrong_is_not_told_as_simply_missing() -> None:
+    def average_for_sum(u: Array, x: Array) -> Array:
+        y = softmax(x)
+        return np.asarray(y * (u - (u * y).mean(1, keepdims=True)))
+
     x = np.random.default_rng(0).normal(size=(4, 4))
     gone = finding(lambda u, x: u * softmax(x), x, forward=softmax)
-    other = finding(softmax_less(None), x, forward=softmax)
+    other = finding(average_for_sum, x, forward=softmax)
     assert (gone.cause, other.cause) == ("missing-term", "missing-term")
     assert "over axis 1 is missing (" in gone.message
-    assert "not the one that is there, as a sum over other axes" in " ".join(other.message.split())
+    assert "is missing, or there with another sum" in " ".join(other.message.split())
 
 
 @pytest.mark.parametrize(("part", "told"), [(0.0, False), (1.0, True)])

@@ -103,3 +103,10 @@ def test_beside_an_edge_smaller_steps_are_no_evidence_against_a_gradient(distanc
     with np.errstate(all="ignore"):
         report = gk.examine(coarse, np.array([1.0 - distance, 0.3]), vjp=lambda u, x: u * slope(x))
     assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+
+
+def test_a_pole_on_the_lattice_of_the_steps_is_no_evidence_against_a_gradient() -> None:
+    """In float32 the point right beside 1 is moved to 1, where the gradient is infinite, as the derivative is."""
+    x = torch.tensor([1.0 + 2.0**-23], dtype=torch.float32)
+    assert gk.examine(torch.acosh, x, questions="directional").verdict is Verdict.INCONCLUSIVE
+    assert gk.examine(torch.acosh, x).verdict is Verdict.INCONCLUSIVE
