@@ -13,7 +13,8 @@ from gradcheck_kit.locate import Location, OfInput
 Mask = npt.NDArray[np.bool_]
 
 FEW = 3  # elements with the property that must all be wrong
-COINCIDENCE = 100  # equally large sets of elements among which the wrong ones are the one with the property
+COINCIDENCE = 20  # equally large sets of elements among which the wrong ones are the one with the property …
+COINCIDENCE_OF_VALUES = 100  # … which of values there are several, and thresholds
 SEPARATING = 2  # elements sampled on the poorer side of a threshold …
 BEYOND = 4  # … and elements there in all, since it may lie anywhere between two of them
 SIDES = 3  # elements on either side of zero
@@ -39,12 +40,14 @@ class Surroundings:
 class Property:
     """What a wrong branch may ask for: the cause it would be, the elements that have it, and those that have not.
 
-    Between the two there may be elements of which it is not known.
+    Between the two there may be elements of which it is not known. `coincidence` is how rarely, at least, a set as
+    large as this one is just this one.
     """
 
     cause: Cause
     having: Mask
     lacking: Mask
+    coincidence: int = COINCIDENCE
 
 
 def by_value(place: Location, measured: OfInput, around: Surroundings, generator: np.random.Generator) -> Cause | None:
@@ -59,9 +62,9 @@ def _properties(place: Location, around: Surroundings) -> Iterator[Property]:
     negative = Cause("wrong-where-negative", "backward is wrong exactly where the input is negative")
     positive = Cause("wrong-where-positive", "backward is wrong exactly where the input is positive")
     if min((x < 0).sum(), (x >= 0).sum()) >= SIDES:
-        yield Property(negative, x < 0, x >= 0)
+        yield Property(negative, x < 0, x >= 0, COINCIDENCE_OF_VALUES)
     if min((x > 0).sum(), (x <= 0).sum()) >= SIDES:
-        yield Property(positive, x > 0, x <= 0)
+        yield Property(positive, x > 0, x <= 0, COINCIDENCE_OF_VALUES)
     yield from _magnitudes(place, x)
     _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
     tied = (counts > 1)[inverse].reshape(x.shape)
@@ -78,12 +81,12 @@ def _magnitudes(place: Location, x: Values) -> Iterator[Property]:
     right = [abs(float(x[e.index])) for e in place.elements if not e.wrong]
     if min(len(wrong), len(right)) < SEPARATING:
         return
-    size = abs(x)
+    size, many = abs(x), COINCIDENCE_OF_VALUES
     if max(right) < min(wrong):
-        found = Property(_of_large(place, max(right), min(wrong)), size >= min(wrong), size <= max(right))
+        found = Property(_of_large(place, max(right), min(wrong)), size >= min(wrong), size <= max(right), many)
     elif max(wrong) < min(right):
         words = f"backward is wrong where the input is small: wrong up to {max(wrong):.3g}, right from {min(right):.3g}"
-        found = Property(Cause("wrong-where-small", words), size <= max(wrong), size >= min(right))
+        found = Property(Cause("wrong-where-small", words), size <= max(wrong), size >= min(right), many)
     else:
         return
     sides = min(int(found.having.sum()), int(found.lacking.sum()))
@@ -113,7 +116,7 @@ def wrong_where(asked: Property, place: Location, measured: OfInput, generator: 
     """Whether the elements with a property, and no others, are wrong."""
     if any(not asked.having[e.index] if e.wrong else not asked.lacking[e.index] for e in place.elements):
         return False
-    if not _no_coincidence(asked.having):
+    if not _no_coincidence(asked.having, asked.coincidence):
         return False
     if place.complete:
         wrong = np.zeros(asked.having.shape, dtype=bool)
@@ -128,8 +131,8 @@ def wrong_where(asked: Property, place: Location, measured: OfInput, generator: 
     return all(measured.alone(index).wrong for index in ask)
 
 
-def _no_coincidence(mask: Mask) -> bool:
+def _no_coincidence(mask: Mask, least: int) -> bool:
     """Whether a set as large as this one would rarely be just this one; where it is made of slices, these count."""
     rows = mask.reshape(mask.shape[0], -1) if mask.ndim else mask.reshape(1, 1)
     units = rows[:, 0] if bool((rows == rows[:, :1]).all()) else mask
-    return math.comb(units.size, int(units.sum())) >= COINCIDENCE
+    return math.comb(units.size, int(units.sum())) >= least
