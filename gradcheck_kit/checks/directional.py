@@ -17,9 +17,8 @@ from gradcheck_kit.checks.examination import Examination
 from gradcheck_kit.checks.failure import failure, sharpest_of
 from gradcheck_kit.checks.illustrate import illustrated
 from gradcheck_kit.checks.place import Look, Places
-from gradcheck_kit.checks.rounds import Measurement, Round, Seen
-from gradcheck_kit.checks.staircase import Staircase
-from gradcheck_kit.differences.estimate import Obstacle
+from gradcheck_kit.checks.rounds import Round, Seen
+from gradcheck_kit.checks.undecided import sharpest_look, undecided
 from gradcheck_kit.differences.probe import Kind
 from gradcheck_kit.locate import EFFORT
 from gradcheck_kit.report import Finding
@@ -28,11 +27,6 @@ from gradcheck_kit.verdict import Outcome, Verdict
 
 QUESTION = "directional"
 REACHES = (2.0**10, 2.0**18, 2.0**26)  # the last leaves a step of 2⁻²⁰ a few last places of the input
-OWN_PART = 0.5  # of a bound: from here on it is the backward's own rounding that keeps an answer from being sharp
-BEYOND_ITS_DIGITS = (
-    "the gradient itself moves by so much where its input moves by the last place, as beside a pole; use a dtype of "
-    "more digits, or pass an input at which it is steadier"
-)
 LEAST_EFFORT = 10  # derivatives to locate one input's errors with; where many inputs are wrong they share the effort
 
 # Cotangents of three sizes: a backward that clamps its cotangent is right at one of them.
@@ -78,7 +72,7 @@ def _illustrated(findings: list[Finding], cases: Mapping[str, list[Case]]) -> li
 def _with_illustration(finding: Finding, cases: Mapping[str, list[Case]]) -> Finding:
     settled = next(case for case in cases[finding.input or ""] if case.verdict is not Verdict.PASS)
     wrong = finding.verdict is Verdict.FAIL
-    sharpest = sharpest_of(settled.strikes()) if wrong else _sharpest_look(settled)
+    sharpest = sharpest_of(settled.strikes()) if wrong else sharpest_look(settled)
     return replace(finding, illustration=illustrated(sharpest, wrong))
 
 
@@ -190,7 +184,7 @@ def _finding(examination: Examination, name: str, cases: list[Case], effort: int
             return failure(QUESTION, name, case.strikes(), effort)
     for case in cases:
         if case.verdict is None:
-            return _undecided(name, case, examination.require)
+            return undecided(QUESTION, name, case, examination.require)
     resolution = max(case.lost or case.measurements[-1].seen.resolution_of(name) for case in cases)
     return _agreement(examination, cases[-1].measurements[-1].seen, name, resolution, any(case.kink for case in cases))
 
@@ -207,58 +201,3 @@ def _agreement(examination: Examination, seen: Seen, name: str, resolution: floa
         message += "; the input sits on a kink: there it lies between the one-sided derivatives, beside it it agrees"
     numbers = compared.analytic, compared.numeric, compared.bound
     return Finding(QUESTION, Verdict.PASS, message, name, None, *numbers, resolution=resolution)
-
-
-def _sharpest_look(case: Case) -> Measurement:
-    return min(case.measurements, key=lambda m: (m.seen.comparison.bound, not m.estimate.obstacle))
-
-
-def _undecided(name: str, case: Case, require: float) -> Finding:
-    """The reason is the gradient outside of a kink, lost digits, or the obstacle of the sharpest look."""
-    shown = case.outside or (case.strikes()[-1] if case.stairs else _sharpest_look(case))
-    seen, obstacle = shown.seen.comparison, shown.estimate.limit
-    numeric, advice = f"numerical derivative {seen.numeric:.6g} ± {seen.bound:.1g}", obstacle.value
-    resolved = f"which resolves {seen.resolution:.2g} where {require:.1g} is required"
-    if seen.resolution <= require:
-        resolved = f"between which lie {seen.discrepancy:.1g}: more than the bound, and too little for a verdict"
-    if seen.own > OWN_PART * seen.bound:
-        advice = BEYOND_ITS_DIGITS
-    if seen.overflowed:
-        advice = "derivatives along a direction are beyond float64 here; pass an input at which the gradient is smaller"
-    if case.outside is not None:
-        obstacle, numeric = Obstacle.KINK, f"numerical derivative {seen.numeric:.6g}"
-        resolved = "the mean of those on its two sides"
-        advice = (
-            "the input sits on a kink, and the backward's number is not between the one-sided derivatives there; "
-            "ask questions='kink', or move the input off the kink"
-        )
-    cause = obstacle.name.lower()
-    if case.lost is not None:
-        cause = "digits-lost"
-        resolved = f"and the whole gradient has lost {case.lost:.2g} of itself where {require:.1g} is allowed"
-        advice = (
-            "the backward is right in float64; in this precision it loses digits here, as where a function saturates"
-        )
-    if case.stairs is not None:
-        cause, numeric, (resolved, advice) = "staircase", f"numerical derivative {seen.numeric:.6g}", _told(case.stairs)
-    return Finding(
-        QUESTION,
-        Verdict.INCONCLUSIVE,
-        f"the gradient of {name} could not be decided: backward {seen.analytic:.6g}, {numeric}, {resolved}\n{advice}",
-        input=name,
-        analytic=seen.analytic,
-        numeric=seen.numeric,
-        error=seen.bound,
-        cause=cause,
-    )
-
-
-def _told(stairs: Staircase) -> tuple[str, str]:
-    """Beside which number, and what to do."""
-    afar = "though the outputs move at once a little further"
-    if stairs.numeric is not None:
-        afar = f"over longer steps {stairs.numeric:.6g} ± {stairs.error:.1g}, which agrees"
-    return afar, (
-        f"the forward moves in steps of about {stairs.step:.1g} of its values: it computes in fewer digits inside, or "
-        "subtracts numbers that are nearly equal; compute it in float64 throughout, or without the cancellation"
-    )
