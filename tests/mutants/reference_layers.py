@@ -191,7 +191,12 @@ REFERENCE_LAYERS: tuple[Mutant, ...] = (
         cause="wrong-where-negative",
     ),
     layer("Softmax keeps the diagonal of its Jacobian alone", *_plain(Softmax, SoftmaxOfDiagonal), one(3, 4)),
-    layer("Softmax sums over the batch on the way back", *_plain(Softmax, SoftmaxSumsOverBatch), one(3, 4)),
+    layer(
+        "Softmax sums over the batch on the way back",
+        *_plain(Softmax, SoftmaxSumsOverBatch),
+        one(3, 4),
+        cause="wrong-axis",
+    ),
     layer("LogSoftmax detaches its sum", *_plain(LogSoftmax, LogSoftmaxDetachesItsSum), one(3, 4)),
     layer("LogSoftmax forgets its exp", *_plain(LogSoftmax, LogSoftmaxForgetsExp), one(3, 4)),
     layer(
