@@ -36,17 +36,17 @@ def subject_of(
 
     Args:
         layer: an object with `forward(*inputs)` and `backward(cotangent)`, of several outputs one tuple, or with a
-            parameter for each. A method `zero_grad()` is called before
-            each backward, which may then add to the gradients that it holds. A method `jvp(*tangents)`, called after
-            the forward with one tangent for every differentiable input, is checked too.
+            parameter for each. A method `zero_grad()` is called before each backward, which may then add to the
+            gradients that it holds. A method `jvp(*tangents)`, called after the forward with one tangent for every
+            differentiable input, is checked too.
         inputs: NumPy arrays (or Python floats); integer and boolean ones are held fixed.
         names: names for the inputs, by default those of the forward's signature.
         name: what messages call the subject, by default the layer's class.
         batch: the inputs whose first axis is the batch; by default the forward is asked.
 
     Raises:
-        UsageError: the layer cannot be copied, its parameters cannot be set or share a part of their memory, its
-            an input is of no usable kind. In its pullback: the backward takes neither one cotangent nor one for each
+        UsageError: the layer cannot be copied, its parameters cannot be set or share a part of their memory, or an
+            input is of no usable kind. In its pullback: the backward takes neither one cotangent nor one for each
             output.
     """
     title = name or type(layer).__name__

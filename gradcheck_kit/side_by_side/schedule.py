@@ -10,13 +10,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from gradcheck_kit.subject import UsageError
+from gradcheck_kit.arguments import UsageError, integer
 
 Indices = npt.NDArray[np.int64]
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -40,11 +36,8 @@ class Schedule:
     orders: Indices | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("examples", self.examples), ("batch_size", self.batch_size), ("epochs", self.epochs)):
-            if not _whole(value) or value < 1:
-                raise UsageError(f"{name}={value!r}; pass a positive integer")
-        if not _whole(self.seed) or self.seed < 0:
-            raise UsageError(f"seed={self.seed!r}; pass an integer, 0 or more")
+        for name, least in (("examples", 1), ("batch_size", 1), ("epochs", 1), ("seed", 0)):
+            object.__setattr__(self, name, integer(name, getattr(self, name), least))  # Python's own, for JSON
         if self.orders is not None and self.orders.shape != (self.epochs, self.examples):
             wanted = (self.epochs, self.examples)
             raise UsageError(f"orders have shape {self.orders.shape}; pass (epochs, examples), which is {wanted}")

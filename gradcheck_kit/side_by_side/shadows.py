@@ -13,6 +13,7 @@ from itertools import chain, islice
 
 import numpy as np
 
+from gradcheck_kit.arguments import UsageError, integer
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift
 from gradcheck_kit.side_by_side.given import handed
 from gradcheck_kit.side_by_side.left_out import LeftOut
@@ -22,7 +23,6 @@ from gradcheck_kit.side_by_side.scene import Batch, attend, twin_of, undisturbed
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.shadow import SAFETY, Made, Shadow, farthest
 from gradcheck_kit.side_by_side.trainee import Named, Trainee, Values, under
-from gradcheck_kit.subject import UsageError
 
 EARLY = 10  # steps: a second look is then cheap, and any distance worth one
 SECOND_LOOK = 2  # shadows: where gradients are divided by their own size, drift comes in jumps, now here, now there
@@ -68,10 +68,9 @@ class Shadows:
         """Make as many as are asked for; left open, one, but of networks of our own only a reserve.
 
         Raises:
-            UsageError: another number was asked for than 0, 1, ….
+            UsageError: what was asked for is no integer from 0 on.
         """
-        if asked is not None and (isinstance(asked, bool) or not isinstance(asked, int) or asked < 0):
-            raise UsageError(f"shadows={asked!r}; pass 0, 1, 2, …, or leave it out")
+        asked = None if asked is None else integer("shadows", asked, 0, ", or leave it out")
         self.fixed = asked == 0
         if asked is None and ours:
             self.reserve = twin_of(self.reference)

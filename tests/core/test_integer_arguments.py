@@ -89,7 +89,7 @@ ARGUMENTS = {
     "the examples of a schedule": Argument(lambda n: schedule(examples=n), COUNT, wrong=(-1, 0)),
     "the batch of a schedule": Argument(lambda n: schedule(batch_size=n), COUNT, wrong=(-1, 0)),
     "the epochs of a schedule": Argument(lambda n: schedule(epochs=n), COUNT, wrong=(-1, 0)),
-    "the seed of a schedule": Argument(lambda n: schedule(seed=n), "integer, 0 or more"),
+    "the seed of a schedule": Argument(lambda n: schedule(seed=n), SEED),
 }
 NO_INTEGER: dict[str, Callable[[Argument], Any]] = {
     "a bool": lambda a: bool(a.good),

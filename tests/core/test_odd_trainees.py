@@ -215,7 +215,9 @@ def test_a_dtype_by_another_name_is_a_usage_error_that_lists_the_names() -> None
 
 @pytest.mark.parametrize("shadows", [-1, True, 1.5])
 def test_a_number_of_shadows_that_cannot_be_is_a_usage_error(shadows: Any) -> None:
-    with pytest.raises(gk.UsageError, match=r"shadows=.*; pass 0, 1, 2"):
+    with pytest.raises(
+        gk.UsageError, match=r"shadows=.*; pass a non-negative integer, such as shadows=0, or leave it out"
+    ):
         trained(LookUp(), LookUp(), shadows=shadows)
 
 
