@@ -143,7 +143,7 @@ def _nearer(examination: Examination, look: Look, cases: Mapping[str, Case], pla
     """Looks with far smaller steps at cases whose steps have left the domain: its edge is close, and the point inside.
 
     A function with fewer digits than it returns is a staircase to them, of slope zero, or of no slope that all its
-    steps agree on: neither says anything of the gradient.
+    steps agree on: neither says anything of the gradient. Nor does one whose slope is beyond float64.
     """
     for reach in REACHES:
         pending = [name for name, case in cases.items() if case.leaves_the_domain]
@@ -153,8 +153,10 @@ def _nearer(examination: Examination, look: Look, cases: Mapping[str, Case], pla
         asked = Round(examination, near, places)
         for name in pending:
             measurement = asked.measure([name])
-            agrees = measurement.seen.comparison.outcome(examination.require) is Outcome.AGREES
-            if measurement.seen.comparison.numeric != 0.0 and (agrees or measurement.estimate.smooth):
+            compared = measurement.seen.comparison
+            agrees = compared.outcome(examination.require) is Outcome.AGREES
+            says = math.isfinite(compared.numeric) and compared.numeric != 0.0
+            if says and (agrees or measurement.estimate.smooth):
                 cases[name].add(measurement)
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import gradcheck_kit as gk
@@ -75,12 +76,25 @@ def test_what_a_passed_check_excludes_never_passes_and_ten_times_that_fails() ->
     assert any(one.verdicts["PASS"] for one in found if one.part == min(power.PARTS)), "none is too small to be seen"
 
 
-def test_a_gradient_whose_sums_overflow_is_no_failure() -> None:
-    """Every element of it is a number, the largest 1.4e308; along a direction of the input's size none is."""
-    x = np.array([709.5, 1.0])
+@pytest.mark.parametrize("x", [np.array([5e102, 1.0]), np.full(1000, 4e102)], ids=["one", "all"])
+def test_a_gradient_whose_sums_overflow_is_no_failure(x: npt.NDArray[np.float64]) -> None:
+    """Every element of it is a number, the largest 7.5e205; along a direction of the input's size none is."""
     with np.errstate(over="ignore"):
-        right = gk.examine(np.exp, x, vjp=lambda u, x: u * np.exp(x))
-        wrong = gk.examine(np.exp, x, vjp=lambda u, x: 2 * u * np.exp(x))
+        right = gk.examine(lambda x: x**3, x, vjp=lambda u, x: 3 * u * x**2)
     assert right.verdict is gk.Verdict.INCONCLUSIVE
     assert "pass an input at which the gradient is smaller" in str(right).replace("\n      ", " ")
-    assert wrong.verdict is gk.Verdict.FAIL  # 2.8e308 is infinite
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_beside_the_end_of_float64_a_right_exponential_is_no_failure(count: int) -> None:
+    """Along a direction of the input's size the gradient is beyond float64, along one that stays in the domain it is
+    not; in a thousand elements together it is beyond that, too."""
+    x = np.array([709.5] * count + [1.0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        right = gk.examine(np.exp, x, vjp=lambda u, x: u * np.exp(x))
+        wrong = [gk.examine(np.exp, x, vjp=lambda u, x, f=f: f * u * np.exp(x)) for f in (1.001, 0.5, -1.0)]
+    if count == 1:
+        assert right.verdict is gk.Verdict.PASS
+        assert {report.verdict for report in wrong} == {gk.Verdict.FAIL}
+    assert right.verdict is not gk.Verdict.FAIL
+    assert gk.Verdict.PASS not in {report.verdict for report in wrong}
