@@ -10,12 +10,15 @@ from gradcheck_kit.adapters.signature import expect_call, misfit_of
 from gradcheck_kit.space import Array, Library
 from gradcheck_kit.subject import UsageError
 
+SETTINGS = ("data", "debug", "decay", "delay", "depth", "detach", "device", "dilation", "dim", "dropout", "dt", "dtype")
+"""Parameters that begin as those of cotangents do."""
+
 
 def given_to(title: str, backward: Callable[..., Any], cotangents: Any) -> Sequence[Any]:
     """What a layer's backward is called with: one cotangent, or one tuple of them, or each by itself.
 
     Of a forward that returns several outputs each is given by itself where the backward has a parameter for each: all
-    of them required, but those that are by default 0 or None, as the cotangent of an output that is not used.
+    of them required, but those called as a gradient is that are by default 0 or None, as where an output is not used.
 
     Raises:
         UsageError: it takes neither; the message says how it is called.
@@ -39,10 +42,12 @@ def _takes_each(backward: Callable[..., Any], count: int) -> bool:
 
 
 def _is_cotangent(name: str, default: Any) -> bool:
-    """Whether a parameter may stand for the cotangent of an output, by what it is where that output is not used."""
-    if default is None:
-        return name.startswith(("d", "grad", "cot"))
-    return default is inspect.Parameter.empty or (type(default) in (int, float) and default == 0)
+    """Whether a parameter may stand for the cotangent of an output: it has to be given, or is called as one is and by
+    default what an output has that is not used."""
+    if default is inspect.Parameter.empty:
+        return True
+    unused = default is None or (type(default) in (int, float) and default == 0)
+    return unused and name.startswith(("d", "grad", "cot")) and name not in SETTINGS
 
 
 def expect_backward(title: str, backward: Callable[..., Any], seen: str = "") -> None:

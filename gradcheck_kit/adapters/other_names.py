@@ -37,18 +37,25 @@ class OtherNames:
                     self._before[place] = array, library.copy(array)
 
     def pulled(self, pulled: Sequence[Array]) -> None:
-        """Note what the backward has written; `pulled` are its cotangents, and what it returned."""
+        """Note what the backward has written; `pulled` are its cotangents, and what it returned.
+
+        What it returned is the gradient of an input, whatever it is called where it is kept.
+        """
         self._shapes_pulled = [self._library.shape(array) for array in pulled]
         held = {path: held_arrays(owner, path, self._library) for path, owner in self._owners.items()}
         for path, arrays in held.items():
-            self._written[path] = [place for place, array in arrays.items() if self._is_new(place, array)]
+            self._written[path] = [
+                place
+                for place, array in arrays.items()
+                if self._is_new(place, array) and all(array is not other for other in pulled)
+            ]
             self._forms |= {place: (self._library.shape(a), self._library.dtype(a)) for place, a in arrays.items()}
 
     def gradients(self, path: Path, alone: Sequence[Place]) -> dict[Place, Place]:
         """For those arrays of an owner that have one for certain, the place of their gradient.
 
         One is certain if it is called so, has the shape, is new after the backward, and nothing else is all of this. A
-        bare `grad` is that of a lone array, of a shape that neither the cotangent nor the gradient of an input has.
+        bare `grad` may be that of a lone array, unless the cotangent or the gradient of an input has its shape.
 
         Args:
             path: the way to the owner.
@@ -56,9 +63,10 @@ class OtherNames:
         """
         written = [place for place in self._written[path] if place not in alone]
         claims = {array: [g for g in written if is_place_of_gradient(g, array)] for array in alone}
-        if len(alone) == 1 and not claims[alone[0]]:
+        if len(alone) == 1:
             bare = [place for place in written if is_gradient(place.key) and place.container is None]
-            claims[alone[0]] = [place for place in bare if self._forms[place][0] not in self._shapes_pulled]
+            own = [place for place in bare if self._forms[place][0] not in self._shapes_pulled]
+            claims[alone[0]] += [place for place in own if place not in claims[alone[0]]]
         fitting = {a: [g for g in found if self._forms[g] == self._forms[a]] for a, found in claims.items()}
         every = [place for found in fitting.values() for place in found]
         return {array: found[0] for array, found in fitting.items() if len(found) == 1 and every.count(found[0]) == 1}

@@ -44,18 +44,18 @@ class ParameterSearch:
 
     def _find(self) -> None:
         """Declared ones, and pairs, which show only after a backward; of the layers inside as well."""
-        own = declared(self._layer)
+        own = declared(self._layer, is_read=self._is_read)
         if own:
             self._add_all(own)
             return
         elsewhere = reached(self._layer, self._library)
         at_first = {place for path, owner in layers_inside(self._layer) for place in self._arrays(owner, path)}
         self._forward()  # which may make them
-        own = declared(self._layer)
+        own = declared(self._layer, is_read=self._is_read)
         if own is not None:
             self._add_all(own)
             return
-        inside = [(path, owner, declared(owner, path)) for path, owner in layers_inside(self._layer)]
+        inside = [(path, owner, declared(owner, path, self._is_read)) for path, owner in layers_inside(self._layer)]
         undeclared = [(path, owner) for path, owner, places in inside if places is None]
         known = [gradient for _, _, places in inside for _, gradient in places or []]
         spelled = [(p, gradient_place(p, o)) for path, o in undeclared if path for p in self._arrays(o, path)]

@@ -1,6 +1,6 @@
 """Where the parameters of a textbook layer live, and their gradients: on the layer itself or on layers inside it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,11 +52,18 @@ def _gradient_at(place: Place, layer: Any) -> Any:
     return next((value for other in places if (value := other.read(layer)) is not None), None)
 
 
-def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
+def _not_asked(_: Place) -> bool:
+    return False
+
+
+def declared(
+    owner: Any, path: Path = (), is_read: Callable[[Place], bool] = _not_asked
+) -> list[tuple[Place, Place]] | None:
     """The parameters and gradients in `params` and `grads`; None where there is no such declaration.
 
     Beside a dict of gradients, `parameters` are such, too. Entries may be dicts and lists of arrays in their turn.
-    Where there are no `grads`, entries of `params` that are called so and have the shape are the gradients of others.
+    Where there are no `grads`, entries of `params` that are called so and have the shape are the gradients of others,
+    unless the forward is seen to read them.
 
     `grads` may be made by the first backward only; a gradient that never appears counts as missing. `params` that are
     objects with an array and its `grad` are found as what they are.
@@ -72,17 +79,23 @@ def declared(owner: Any, path: Path = ()) -> list[tuple[Place, Place]] | None:
         return None
     ways = [way for key, held in items_of(params) for way in _ways(key, held)]
     places = {_declared_in(named, way): _declared_in("grads", way) for way in ways}
-    found = places if grads is not None else _among_themselves(places, owner)
-    return [(replace(p, path=(*path, *p.path)), replace(g, path=(*path, *g.path))) for p, g in found.items()]
+    found = places if grads is not None else _among_themselves(places, owner, lambda p: is_read(_beyond(path, p)))
+    return [(_beyond(path, p), _beyond(path, g)) for p, g in found.items()]
 
 
-def _among_themselves(places: Mapping[Place, Place], owner: Any) -> dict[Place, Place]:
+def _beyond(path: Path, place: Place) -> Place:
+    return replace(place, path=(*path, *place.path))
+
+
+def _among_themselves(
+    places: Mapping[Place, Place], owner: Any, is_read: Callable[[Place], bool]
+) -> dict[Place, Place]:
     """The same without those that are the gradients of others, as dW of W."""
     shapes = {place: getattr(place.read(owner), "shape", None) for place in places}
     found = dict(places)
     for gradient, shape in shapes.items():
         of = [place for place, its in shapes.items() if is_place_of_gradient(gradient, place) and shape in (its, None)]
-        if len(of) == 1:
+        if len(of) == 1 and not is_read(gradient):
             found[of[0]] = gradient
             del found[gradient]
     return found

@@ -5,6 +5,7 @@ backward is meant for the latter. So a derivative that contradicts a backward is
 fewer digits: with longer steps, and noise from a wider cluster, in which the forward's own steps are noise.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,9 @@ TREAD = 2.0**-8  # steps of float16 and of wider formats are shorter than this p
 NEAR = 0.25  # of the discrepancy: what is that near the measured derivative over a tread too has no steps on the way
 SEPARABLE = 1e-5  # of the slope: derivatives in float32 tell no less apart
 MOST = 0.5  # of the outputs: so many move at once in a staircase, and few where a kink is near
+SHARP = 2.0 / 3.0  # of the digits: a step is sought to so many binary places of the scale, far above its last ones
+PLACES = 4  # over the last so many halvings a slope has become a sixteenth, a root a quarter, and a step has stayed
+STAYED = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,20 @@ class Staircase:
 
 
 def seen_from_afar(at: Measurement) -> Staircase | None:
-    """The staircase that a forward is, where the measured derivative that contradicts a backward is its alone."""
+    """The staircase that a forward is, where the measured derivative that contradicts a backward is its alone.
+
+    One that is continuous is none, however its slope changes beside a kink or in ripples: the backward is wrong there.
+    """
+    line = at.round.line(at.tangents)
+    found = _fitting(line, at)
+    return found if found is not None and _jumps(line, at) else None
+
+
+def _fitting(line: Line, at: Measurement) -> Staircase | None:
+    """The staircase that would explain the mismatch, were there a step."""
     compared = at.seen.comparison
     if compared.discrepancy <= SEPARABLE * max(compared.slope, compared.scale):
         return None
-    line = at.round.line(at.tangents)
     centre = line.weighted(at.round.place.outputs)
     if centre is None or (at.round.look.reach == 1.0 and _is_straight(line, at)):
         return None
@@ -58,6 +71,31 @@ def seen_from_afar(at: Measurement) -> Staircase | None:
             return Staircase(estimate.unexplained * SCHEMES[name].form.unit_roundoff, estimate.value, estimate.error)
         return None
     return _of_one_step(line, at, centre)
+
+
+def _jumps(line: Line, at: Measurement) -> bool:
+    """Whether a step is found on the way over a tread to either side, by halving towards where the outputs move most."""
+    digits, tread = at.round.place.coarsest(at.tangents).form.digits, TREAD * at.round.look.reach
+    halvings = round(SHARP * digits + math.log2(TREAD))
+    return any(_jumps_before(line, side, halvings) for side in (tread, -tread))
+
+
+def _jumps_before(line: Line, end: float, halvings: int) -> bool:
+    """Whether what the function moves by, from the point to `end` on a line, does not shrink with the distance."""
+    start, moves = 0.0, list[float]()
+    here, beyond = line.sample(start), line.sample(end)
+    for _ in range(halvings):
+        middle = (start + end) / 2.0
+        there = line.sample(middle)
+        if here is None or there is None or beyond is None:
+            return False
+        first, second = size(there - here), size(beyond - there)
+        if first >= second:
+            end, beyond = middle, there
+        else:
+            start, here = middle, there
+        moves.append(max(first, second))
+    return len(moves) > PLACES and 0.0 < STAYED * moves[-1 - PLACES] <= moves[-1]
 
 
 def _is_straight(line: Line, at: Measurement) -> bool:

@@ -140,6 +140,16 @@ class OneTupleAndACache(TwoOutputs):
         return self.pulled(*cotangents)
 
 
+class OneTupleAndANumber(TwoOutputs):
+    def backward(self, cotangents: tuple[Array, Array], noise: float = 0.0) -> Array:
+        return self.pulled(*cotangents) + noise
+
+
+class OneTupleAndASetting(TwoOutputs):
+    def backward(self, cotangents: tuple[Array, Array], dtype: Any = None) -> Array:
+        return self.pulled(*cotangents).astype(dtype or float)
+
+
 class Pair(NamedTuple):
     square: Array
     sine: Array
@@ -153,7 +163,10 @@ class Named(TwoOutputs):
         return self.pulled(cotangents.square, cotangents.sine)
 
 
-@pytest.mark.parametrize("layer", [OneForEach, ZeroByDefault, NoneByDefault, OneTuple, OneTupleAndACache, Named])
+ONE_TUPLE = [OneTuple, OneTupleAndACache, OneTupleAndANumber, OneTupleAndASetting, Named]
+
+
+@pytest.mark.parametrize("layer", [OneForEach, ZeroByDefault, NoneByDefault, *ONE_TUPLE])
 def test_the_cotangents_of_two_outputs_are_given_as_the_backward_takes_them(layer: Any) -> None:
     assert gk.examine(layer(), X).verdict is gk.Verdict.PASS
     assert gk.examine(layer(1.001), X).verdict is gk.Verdict.FAIL

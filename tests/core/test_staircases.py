@@ -15,6 +15,7 @@ from gradcheck_kit.verdict import Verdict
 Values = npt.NDArray[Any]
 RNG = np.random.default_rng(0)
 X, W = RNG.normal(size=(5, 3)), RNG.normal(size=(3, 4))
+GRID = np.linspace(-6.0, 6.0, 2**14 + 1)
 
 
 def inside(dtype: str, function: Callable[[Values], Values]) -> Callable[[Values], Values]:
@@ -88,11 +89,30 @@ def test_a_gradient_that_is_wrong_over_many_steps_too_is_wrong(name: str, factor
         pytest.param(np.floor, lambda u, x: +u, id="a floor"),
         pytest.param(lambda x: np.maximum(x - 9.0, 0.0), lambda u, x: +u, id="a dead relu"),
         pytest.param(lambda x: np.sin(50 * x), lambda u, x: u * np.cos(50 * x), id="a factor of 50"),
+        pytest.param(lambda x: np.sin(1e3 * x), lambda u, x: u * np.cos(1e3 * x), id="a factor of 1000"),
+        pytest.param(lambda x: x**2 + np.sin(1e3 * x) / 1e3, lambda u, x: 2 * x * u, id="ripples that are forgotten"),
+        pytest.param(
+            lambda x: np.interp(x, GRID, np.sin(GRID)), lambda u, x: u * np.cos(x), id="a table that is interpolated"
+        ),
     ],
 )
 def test_what_is_flat_or_steep_by_intention_is_no_staircase(forward: Any, vjp: Any) -> None:
     for seed in range(3):
         assert gk.examine(forward, X, vjp=vjp, names=["x"], seed=seed).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("beyond", [1e-3, 1e-4, 1e-6])
+def test_a_lone_output_that_is_flat_up_to_a_kink_nearby_is_no_staircase(power: int, beyond: float) -> None:
+    def hinge(x: Values) -> Values:
+        return np.asarray((np.maximum(1.0 - x, 0.0) ** power).sum())
+
+    def unmasked(u: Values, x: Values) -> Values:
+        return -power * u * (1.0 - x) ** (power - 1)
+
+    for seed in range(3):
+        report = gk.examine(hinge, np.array([1.0 + beyond]), vjp=unmasked, seed=seed)
+        assert report.verdict is Verdict.FAIL, str(report)
 
 
 def test_the_message_says_how_long_the_steps_are_and_what_agrees() -> None:

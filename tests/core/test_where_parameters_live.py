@@ -360,25 +360,37 @@ class Constant:
         return dout * self.scale
 
 
-@pytest.mark.parametrize("kept", ["grad", "scale_gradient"])
-def test_what_is_no_gradient_for_certain_is_told_as_not_asked(kept: str) -> None:
-    """One has the cotangent's shape too, the other is never written by the backward."""
-    report = gk.examine(Constant(kept), X)
+class KeepsWhatItReturns(Constant):
+    def backward(self, dout: Array) -> Array:
+        self.gscale = super().backward(dout)
+        return self.gscale
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [Constant("grad"), Constant("scale_gradient"), KeepsWhatItReturns("kept_")],
+    ids=["grad", "old", "returned"],
+)
+def test_what_is_no_gradient_for_certain_is_told_as_not_asked(layer: Any) -> None:
+    """One has the cotangent's shape too, one is never written by the backward, and one is the gradient of the input."""
+    report = gk.examine(layer, X)
     assert report.verdict is Verdict.PASS, str(report)
     assert [item for item in report.not_asked if UNPAIRED in item] == [f"scale ({UNPAIRED})"]
 
 
-def test_two_gradients_that_one_array_may_have_are_none() -> None:
+@pytest.mark.parametrize("other", ["gW", "grad"])
+def test_two_gradients_that_one_array_may_have_are_none(other: str) -> None:
     class Twice(Dense):
         def __init__(self) -> None:
             super().__init__()
-            self.W = W.copy()
+            self.W = W[:, :2].copy()
 
         def weights(self) -> Array:
             return self.W
 
         def keep(self, gradient: Array) -> None:
-            self.gW, self.gradient_W = gradient, 0.1 * gradient
+            setattr(self, other, gradient)
+            self.delta_W = -0.1 * gradient
 
     assert [item for item in gk.check(Twice(), X).not_asked if UNPAIRED in item] == [f"W ({UNPAIRED})"]
 
@@ -398,6 +410,30 @@ def test_entries_called_as_gradients_beside_a_dict_of_gradients_are_parameters()
 
     report = gk.check(Odd(), X)
     assert {finding.input for finding in report.findings if finding.input} == {"x", "t", "dt"}
+
+
+@pytest.mark.parametrize("wrong", [None, "W", "gW"])
+def test_an_entry_that_the_forward_reads_is_no_gradient_though_it_is_called_so(wrong: str | None) -> None:
+    """gW is a gate's weight; the dict of gradients is made by the backward only."""
+
+    class Gated:
+        def __init__(self) -> None:
+            self.params = {"W": W.copy(), "gW": W[::-1].copy()}
+
+        def forward(self, x: Array) -> Array:
+            self.x, self.h, self.gate = x, x @ self.params["W"], np.tanh(x @ self.params["gW"])
+            return self.h * self.gate
+
+        def backward(self, dout: Array) -> Array:
+            dh, dz = dout * self.gate, dout * self.h * (1 - self.gate**2)
+            self.dparams = {"W": self.x.T @ dh, "gW": self.x.T @ dz}
+            if wrong is not None:
+                self.dparams[wrong] *= 1.001
+            return dh @ self.params["W"].T + dz @ self.params["gW"].T
+
+    report = gk.examine(Gated(), X)
+    assert {finding.input for finding in report.findings if finding.input} == {"x", "W", "gW"}
+    assert {f.input for f in report.findings if f.verdict is Verdict.FAIL} == ({wrong} if wrong else set())
 
 
 # ---------------------------------------------------------------- tied weights
