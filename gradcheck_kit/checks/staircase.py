@@ -74,7 +74,7 @@ def _fitting(line: Line, at: Measurement) -> Staircase | None:
 
 
 def _jumps(line: Line, at: Measurement) -> bool:
-    """Whether a step is found on the way over a tread to either side, by halving towards where the outputs move most."""
+    """Whether there is a step within a tread to either side: sought by halving, to where the outputs move most."""
     digits, tread = at.round.place.coarsest(at.tangents).form.digits, TREAD * at.round.look.reach
     halvings = round(SHARP * digits + math.log2(TREAD))
     return any(_jumps_before(line, side, halvings) for side in (tread, -tread))

@@ -102,7 +102,7 @@ def test_what_is_flat_or_steep_by_intention_is_no_staircase(forward: Any, vjp: A
 
 
 @pytest.mark.parametrize("power", [1, 2])
-@pytest.mark.parametrize("beyond", [1e-3, 1e-4, 1e-6])
+@pytest.mark.parametrize("beyond", [1e-3, 1e-4, 1e-5])
 def test_a_lone_output_that_is_flat_up_to_a_kink_nearby_is_no_staircase(power: int, beyond: float) -> None:
     def hinge(x: Values) -> Values:
         return np.asarray((np.maximum(1.0 - x, 0.0) ** power).sum())
