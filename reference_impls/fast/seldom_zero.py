@@ -44,6 +44,8 @@ class Batch:
         return cls(x[:, :dense], row, column, x[row, dense + column], x.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("a Batch does not keep its zeros: write them into a new array, as np.asarray(batch) does")
         whole = np.zeros(self.shape, dtype or self.dtype)
         dense = self.head.shape[1]
         whole[:, :dense] = self.head

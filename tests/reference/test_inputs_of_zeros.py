@@ -98,6 +98,8 @@ def test_a_batch_of_sorted_examples_is_what_an_array_would_give(
     np.testing.assert_array_equal(np.asarray(taken), expected[which])
     assert (taken.shape, taken.dtype) == (expected[which].shape, x.dtype)
     assert taken.head.shape[1] == examples.dense
+    with pytest.raises(ValueError, match="does not keep its zeros"):
+        taken.__array__(copy=False)
     assert np.all(taken.value != 0)
 
 
