@@ -9,7 +9,7 @@ SPELLINGS = ("d{}", "grad_{}", "{}_grad", "d_{}")  # the gradient of W beside it
 OTHER_GRADS = ("gradients", *(form.format("params") for form in SPELLINGS))  # what `grads` is called otherwise
 HOLDS = ("data", "value")  # what an object that has a `grad` calls its array
 WORDS = ("grad", "grads", "gradient", "gradients")
-BEFORE, AFTER = ("d", "g", "del", "delta", "nabla", *WORDS), ("delta", *WORDS)  # what stands before or after W
+BEFORE, AFTER = ("d", "g", "nabla", *WORDS), WORDS  # what stands before or after W; a delta may be an update
 
 
 def spellings(name: Any) -> list[str]:

@@ -197,7 +197,7 @@ def in_one_dict(attribute: str, *, at_first: bool) -> type[Dense]:
 
 
 PAIRS = [("W", "gW"), ("W", "W_gradient"), ("W", "gradient_W"), ("W", "Wgrad"), ("W", "dw"), ("w", "dW")]
-PAIRS += [("weight", "gradWeight"), ("_W", "_dW"), ("_W", "dW"), ("W", "delta_W")]
+PAIRS += [("weight", "gradWeight"), ("_W", "_dW"), ("_W", "dW"), ("W", "nabla_W")]
 OTHERWISE = {
     f"{array} and {gradient}, {when}": (called(array, gradient, at_first=when == "there at first"), array)
     for array, gradient in PAIRS
@@ -390,7 +390,7 @@ def test_two_gradients_that_one_array_may_have_are_none(other: str) -> None:
 
         def keep(self, gradient: Array) -> None:
             setattr(self, other, gradient)
-            self.delta_W = -0.1 * gradient
+            self.nabla_W = -0.1 * gradient
 
     assert [item for item in gk.check(Twice(), X).not_asked if UNPAIRED in item] == [f"W ({UNPAIRED})"]
 
