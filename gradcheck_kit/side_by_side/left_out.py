@@ -6,6 +6,7 @@ the candidate's gradient there must be as near the reference's as rounding is, o
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,13 @@ from gradcheck_kit.side_by_side.trainee import Named
 
 PLACES = 64.0  # unit roundoffs of the norm of all gradients, between two sides' rounding of one element
 OTHERWISE = 100.0  # times what copies of one program differ by: another program may round that much more coarsely
+
+
+class Copy(NamedTuple):
+    """Of the reference, which only rounds otherwise: where it is now, and its gradients so far."""
+
+    parameters: Named
+    gradients: Gradients
 
 
 @dataclass
@@ -40,23 +48,26 @@ class LeftOut:
         }
 
     def widen(
-        self, seen: list[Gradients], reference: Moment, candidate: Moment, norm: float, allowed: float
+        self, copies: list[Copy], reference: Moment, candidate: Moment, norm: float, allowed: float
     ) -> str | None:
         """Leave out what copies of the reference show to be rounding, if that is more than the law allows.
 
+        They must be apart there themselves: an optimiser that makes no steps of rounding does not explain other ones.
         Returns what is left out now, in words; None where nothing more is.
         """
-        known = united(*(gradients.rounding(self.unit_roundoff) for gradients in seen))
+        known = united(*(copy.gradients.rounding(self.unit_roundoff) for copy in copies))
         new = {name: mask for name, mask in known.items() if np.any(mask & ~self.masks.get(name, False))}
         far = self._distances(new, reference.after, candidate.after, norm)
         if math.hypot(*far.values()) <= allowed:
             return None
-        self.levels |= {name: max(gradients.level(name) for gradients in seen) for name in new}
+        self.levels |= {name: max(copy.gradients.level(name) for copy in copies) for name in new}
+        gone = [self._distances(new, reference.after, copy.parameters, norm) for copy in copies]
         share = allowed / len(new)
         found = {
             name: mask
             for name, mask in new.items()
-            if not far[name] <= share and self._borne_out(name, mask, reference, candidate)
+            if share < far[name] <= OTHERWISE * max(copy[name] for copy in gone)
+            and self._borne_out(name, mask, reference, candidate)
         }
         self.masks = united(self.masks, found)
         return None if not found else ", ".join(_told(name, self.masks[name]) for name in sorted(found))

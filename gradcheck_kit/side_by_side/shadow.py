@@ -138,16 +138,17 @@ class Shadow:
         told |= {f"state/{key}": np.array(values) for key, values in (state() or {}).items()} if state else {}
         drawn = json.dumps(self.generator.bit_generator.state)
         worst = np.array([self.worst, float(self.left), self.norm, self.buffers, float(self.driven)])
-        named = np.array(json.dumps([self.norms, self.gradients.apart, self.gradients.steps]))
+        named = np.array(json.dumps([self.norms, self.gradients.steps]))
         told |= {f"squares/{name}": squares for name, squares in self.gradients.squares.items()}
+        told |= {f"apart/{name}": apart for name, apart in self.gradients.apart.items()}
         return told | {"worst": worst, "generator": np.array(drawn), "named": named}
 
     def restore(self, arrays: Named) -> None:
         """Go on from what `to_arrays` gave."""
         offered(self.trainee, "load_state")(under(arrays, "parameters/"), under(arrays, "state/"))
         worst, left, self.norm, self.buffers, driven = (float(value) for value in arrays["worst"])
-        self.norms, apart, steps = json.loads(str(arrays["named"]))
-        self.gradients = Gradients(apart, under(arrays, "squares/"), steps)
+        self.norms, steps = json.loads(str(arrays["named"]))
+        self.gradients = Gradients(under(arrays, "apart/"), under(arrays, "squares/"), steps)
         self.worst, self.left, self.driven = worst, bool(left), bool(driven)
         self.generator.bit_generator.state = json.loads(str(arrays["generator"]))
 

@@ -16,7 +16,7 @@ import numpy as np
 from gradcheck_kit.arguments import UsageError, integer
 from gradcheck_kit.side_by_side.envelope import FACTOR, drift
 from gradcheck_kit.side_by_side.given import handed
-from gradcheck_kit.side_by_side.left_out import LeftOut
+from gradcheck_kit.side_by_side.left_out import Copy, LeftOut
 from gradcheck_kit.side_by_side.moment import Moment
 from gradcheck_kit.side_by_side.replay import Branch, Replay
 from gradcheck_kit.side_by_side.scene import Batch, attend, twin_of, undisturbed
@@ -115,8 +115,8 @@ class Shadows:
 
     def leave_out(self, reference: Moment, candidate: Moment, norm: float, allowed: float) -> None:
         """The elements whose gradients were seen to be all rounding do not count any more, if they leave the law."""
-        seen = [shadow.gradients for shadow in self.along]
-        told = self.left_out.widen(seen, reference, candidate, norm, allowed) if seen else None
+        copies = [Copy(shadow.trainee.parameters(), shadow.gradients) for shadow in self.along]
+        told = self.left_out.widen(copies, reference, candidate, norm, allowed) if copies else None
         if told is not None:
             told = f"the gradient of {told} is nothing but rounding, which becomes steps"
             self.notes.append(f"{told}: left out of the law, and not compared")
