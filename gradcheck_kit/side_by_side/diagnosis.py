@@ -15,7 +15,7 @@ from gradcheck_kit.side_by_side import (
 from gradcheck_kit.side_by_side.cause import Cause
 from gradcheck_kit.side_by_side.causes_of_update import LEARNING_RATE, UPHILL
 from gradcheck_kit.side_by_side.divergence import Divergence
-from gradcheck_kit.side_by_side.proof import proven
+from gradcheck_kit.side_by_side.proof import proved
 from gradcheck_kit.side_by_side.rules import STEPS
 from gradcheck_kit.side_by_side.scene import Scene
 from gradcheck_kit.side_by_side.stages import Apart, first_apart
@@ -44,7 +44,8 @@ def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Ca
         return replace(divergence, stage="loss", tensor="loss", cause="diverged", evidence=told), []
     if divergence.stage == buffers.STAGE:
         return divergence, []  # it is told already
-    first = first_apart(scene)
+    sure = proved(scene) if scene.digits.alone_unsure else None
+    first = sure or first_apart(scene)
     if first is None:
         return replace(divergence, evidence=_nothing(scene)), []
     causes = CAUSES[first.stage](scene, first)
@@ -54,7 +55,7 @@ def explained(divergence: Divergence, scene: Scene) -> tuple[Divergence, list[Ca
         tensor=first.tensor,
         tensor_apart=first.apart,
         tensor_allowed=first.allowed,
-        proven=scene.digits.alone_unsure and proven(scene, first),
+        proven=sure is not None,
     )
     return _named(located, causes), causes
 

@@ -8,7 +8,9 @@ every parameter and input moves by more than rounding, which turns every kink th
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from gradcheck_kit.side_by_side.distance import Masks, counted
 from gradcheck_kit.side_by_side.moment import Moment
@@ -18,7 +20,7 @@ from gradcheck_kit.side_by_side.stages import (
     THREE_WAY_ALIKE,
     Apart,
     aligned,
-    first_apart,
+    compared,
     inner,
     of_update,
 )
@@ -28,39 +30,44 @@ SHAKEN = 8.0  # unit roundoffs of every parameter and input; sums of a hundred p
 DRAWS = 8
 
 
-def proven(scene: Scene, first: Apart) -> bool:
-    """Whether no rounding explains that this stage and tensor is the first that is off."""
-    if first.stage == "batch":
-        return True
-    if first.stage in ("update", "state"):
-        own = replace(scene, own=True)
-        return own.updated() is not None and any(_widely(found, 0.0) for found in of_update(own))
-    return first.stage in ("activations", "loss", "gradients") and _widely(first, _shaken(scene, first))
-
-
 def proved(scene: Scene) -> Apart | None:
-    """The first stage and tensor of this step that is off, where that is proven."""
-    first = first_apart(scene)
-    return first if first is not None and proven(scene, first) else None
+    """The first stage and tensor of this step that no rounding explains; what is off before it may be by rounding."""
+    moved = cache(lambda: _shaken(scene))
+    return next((found for found in compared(scene) if found.beyond and _proves(scene, found, moved)), None)
+
+
+def _proves(scene: Scene, found: Apart, moved: Callable[[], Moment | None]) -> bool:
+    if found.stage == "batch":
+        return True
+    if found.stage in ("update", "state"):
+        own = replace(scene, own=True)
+        return own.updated() is not None and any(_widely(other, 0.0) for other in of_update(own))
+    if found.stage not in ("activations", "loss", "gradients") or not _widely(found, 0.0):
+        return False
+    return _widely(found, _moves(scene, found, moved()))
 
 
 def _widely(found: Apart, shaken: float) -> bool:
     return not found.apart <= max(WIDE * found.allowed, SPREAD_FACTOR * shaken)
 
 
-def _shaken(scene: Scene, first: Apart) -> float:
-    """How far the stage moves in float64 where everything before it moves by `SHAKEN`; ∞ where that is not known."""
+def _shaken(scene: Scene) -> Moment | None:
+    """How far float64's numbers move where everything before them moves by `SHAKEN`; None where that is not known."""
     truths = scene.truths()
-    if truths is None:
+    return None if truths is None else scene.sensitivity(truths[1], DRAWS, SHAKEN)
+
+
+def _moves(scene: Scene, found: Apart, moved: Moment | None) -> float:
+    """The share of that of this stage and tensor; ∞ where that is not known."""
+    if moved is None:
         return math.inf
-    moved = scene.sensitivity(truths[1], DRAWS, SHAKEN)
-    if first.stage == "loss":
-        return moved.loss / max(1.0, abs(truths[0].loss))
-    if first.stage == "gradients":
-        return float((moved.gradients or {}).get(first.tensor, math.inf))
+    if found.stage == "loss":
+        return moved.loss / max(1.0, abs(scene.candidate.loss))
+    if found.stage == "gradients":
+        return float((moved.gradients or {}).get(found.tensor, math.inf))
     theirs, mine = (inner(side.activations or {}) for side in (scene.reference, scene.candidate))
     names = {here: there for there, here in aligned(theirs, mine, THREE_WAY_ALIKE * scene.unit_roundoff)}
-    return float((moved.activations or {}).get(names.get(first.tensor, ""), math.inf))
+    return float((moved.activations or {}).get(names.get(found.tensor, ""), math.inf))
 
 
 @dataclass
