@@ -1,5 +1,6 @@
 """A training run of two sides that goes on epoch by epoch, and that can be interrupted and taken up again."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -128,6 +129,7 @@ class TrainingRun:
         }
         taken |= {f"trace/{name}": values for name, values in self.trace.to_arrays().items()}
         taken |= {f"shadow/{key}": values for key, values in self._shadows.to_arrays().items()}
+        taken["screen"] = np.array(json.dumps(self._screen.seen))
         return taken | {"fingerprint": np.array(self._schedule.fingerprint), "digits": np.array(self._told_digits)}
 
     @property
@@ -150,6 +152,7 @@ class TrainingRun:
         self._shadows.notes = self.trace.notes
         self._shadows.restore(under(arrays, "shadow/"))
         self._shadows.given_up = math.isinf(self.trace.allowed[-1])
+        self._screen.seen = json.loads(str(arrays["screen"]))
 
     def _advance(self, inputs: Values, labels: Values) -> None:
         """One step on both sides."""

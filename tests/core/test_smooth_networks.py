@@ -19,6 +19,7 @@ from gradcheck_kit.side_by_side.proof import Screen
 from gradcheck_kit.side_by_side.schedule import Schedule
 from gradcheck_kit.side_by_side.torch_trainee import TorchTrainee
 from gradcheck_kit.side_by_side.training import train_parity
+from gradcheck_kit.side_by_side.training_run import TrainingRun
 from gradcheck_kit.verdict import Verdict
 
 EXAMPLES, FEATURES, WIDTH = 120, 8, 12
@@ -406,3 +407,17 @@ def test_a_look_that_finds_nothing_doubles_what_it_takes_to_look_again() -> None
     assert asked == [False, True, False, True, False, True]
     assert not screen.asks(reference, replace(reference, gradients=None), {})
     assert not Screen(2.0**-24).asks(reference, moment(1.0), {"W": np.array([False, True])})
+
+
+def test_a_run_that_is_taken_up_again_looks_at_the_steps_that_it_would_have_looked_at() -> None:
+    sides = [side("tanh", "Adam") for _ in range(4)]
+    start = {name: np.array(values, np.float64) for name, values in sides[0].parameters().items()}
+    inputs = np.random.default_rng(0).normal(size=(EXAMPLES, FEATURES)).astype(np.float32)
+    runs = [
+        TrainingRun(*pair, Schedule(start, EXAMPLES, 60, 2, 0), lambda i: (inputs[i], i % 3))
+        for pair in ((sides[0], sides[1]), (sides[2], sides[3]))
+    ]
+    runs[0]._screen.seen["last.bias"] = 0.25
+    runs[0].epoch()
+    runs[1].restore(runs[0].snapshot())
+    assert runs[1]._screen.seen == {"last.bias": 0.25}
