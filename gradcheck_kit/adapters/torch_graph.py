@@ -1,6 +1,7 @@
 """A call recorded by autograd, and all the ways in which its graph can be asked for gradients."""
 
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -231,10 +232,9 @@ def pulled_from(
     if not pulled:
         return [None] * len(leaves)
     try:
-        given = [cotangents[n].to(outputs[n].dtype) for n in pulled]
-        seed = _Seed.apply(given, *(outputs[n] for n in pulled))  # type: ignore[no-untyped-call]
+        seeds, given = _seeded([outputs[n] for n in pulled], [cotangents[n].to(outputs[n].dtype) for n in pulled])
         found: Sequence[Tensor | None] = torch.autograd.grad(
-            [seed], list(leaves.values()), None, allow_unused=True, **options
+            seeds, list(leaves.values()), given, allow_unused=True, **options
         )
     except RuntimeError as error:
         if not MALFORMED.match(str(error)):
@@ -243,11 +243,19 @@ def pulled_from(
     return found
 
 
-class _Seed(torch.autograd.Function):
-    """A number whose backward hands these cotangents to the outputs.
+def _seeded(outputs: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor] | None]:
+    """Outputs and cotangents as `torch.autograd.grad` is to be given them.
 
-    To be given cotangents torch imports all of sympy, which takes a quarter of a second and 33 MB.
+    To be given cotangents it imports all of sympy, which takes a quarter of a second and 33 MB. Where that is done, its
+    own way is the quicker one.
     """
+    if "sympy" in sys.modules:
+        return outputs, given
+    return [_Seed.apply(given, *outputs)], None  # type: ignore[no-untyped-call]
+
+
+class _Seed(torch.autograd.Function):
+    """A number whose backward hands these cotangents to the outputs."""
 
     @staticmethod
     def forward(ctx: Any, cotangents: Sequence[Tensor], *outputs: Tensor) -> Tensor:

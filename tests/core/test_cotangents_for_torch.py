@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from gradcheck_kit.adapters.torch_graph import pulled_from
@@ -14,6 +15,16 @@ before = "sympy" in sys.modules
 assert gk.check(torch.nn.Linear(3, 2), torch.randn(4, 3))
 assert ("sympy" in sys.modules) == before
 """
+
+
+@pytest.fixture(params=["sympy is there", "sympy is not there"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to hand cotangents over."""
+    import sympy
+
+    monkeypatch.setitem(sys.modules, "sympy", sympy)
+    if request.param == "sympy is not there":
+        monkeypatch.delitem(sys.modules, "sympy")
 
 
 def outputs_of(x: torch.Tensor) -> dict[str, torch.Tensor]:
