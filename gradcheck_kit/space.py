@@ -233,7 +233,10 @@ class NumPy:
         return np.rint(vector)
 
     def median(self, vector: Vector) -> float:
-        return float(np.median(vector)) if len(vector) else 0.0
+        if not len(vector):
+            return 0.0
+        middle = float(np.median(vector))  # of an even number the mean of two, whose sum may overflow
+        return middle if math.isfinite(middle) else float(np.quantile(vector, 0.5, method="lower"))
 
     def layouts(self, array: Array) -> dict[str, Array]:
         a = np.asarray(array)

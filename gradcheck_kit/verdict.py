@@ -125,7 +125,7 @@ class Comparison:
     def outcome(self, require: float) -> Outcome:
         """Agreement within a bound that is sharp enough, a discrepancy beyond doubt, or neither."""
         if not math.isfinite(self.analytic):
-            return Outcome.UNDECIDED if self.overflowed or math.isnan(self.numeric) else Outcome.STRIKE
+            return Outcome.UNDECIDED if self.overflowed else Outcome.STRIKE
         if self.discrepancy <= self.bound and self.resolution <= require:
             return Outcome.AGREES
         if self.bound_at_kink is not None:

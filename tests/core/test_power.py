@@ -85,16 +85,12 @@ def test_a_gradient_whose_sums_overflow_is_no_failure(x: npt.NDArray[np.float64]
     assert "pass an input at which the gradient is smaller" in str(right).replace("\n      ", " ")
 
 
-@pytest.mark.parametrize("count", [1, 1000])
-def test_beside_the_end_of_float64_a_right_exponential_is_no_failure(count: int) -> None:
+@pytest.mark.parametrize("x", [np.array([709.5, 1.0]), np.full(1000, 709.7)], ids=["one", "all"])
+def test_beside_the_end_of_float64_a_right_exponential_passes(x: npt.NDArray[np.float64]) -> None:
     """Along a direction of the input's size the gradient is beyond float64, along one that stays in the domain it is
-    not; in a thousand elements together it is beyond that, too."""
-    x = np.array([709.5] * count + [1.0])
+    not; the sum of two outputs is beyond it, too."""
     with np.errstate(over="ignore", invalid="ignore"):
         right = gk.examine(np.exp, x, vjp=lambda u, x: u * np.exp(x))
         wrong = [gk.examine(np.exp, x, vjp=lambda u, x, f=f: f * u * np.exp(x)) for f in (1.001, 0.5, -1.0)]
-    if count == 1:
-        assert right.verdict is gk.Verdict.PASS
-        assert {report.verdict for report in wrong} == {gk.Verdict.FAIL}
-    assert right.verdict is not gk.Verdict.FAIL
-    assert gk.Verdict.PASS not in {report.verdict for report in wrong}
+    assert right.verdict is gk.Verdict.PASS
+    assert {report.verdict for report in wrong} == {gk.Verdict.FAIL}
